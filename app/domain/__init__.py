@@ -1,0 +1,1 @@
+"""What the words mean: quantities, specs, jobs, readings, reports, errors."""

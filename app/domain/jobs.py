@@ -1,0 +1,87 @@
+"""A job, its status with the legal transitions, and its progress."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.domain.quantities import Frozen
+from app.domain.specs import JobSpec
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # a worker measures it
+    SUCCEEDED = "succeeded"  # trained to the end
+    FAILED = "failed"  # ended by an error, named in `error`
+    CANCELLED = "cancelled"  # ended by its user
+    TIMED_OUT = "timed_out"  # ended by `limits.timeout_s`
+    BUDGET_EXHAUSTED = "budget_exhausted"  # ended by `limits.energy_j` or `limits.emissions_g`
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can happen to the job any more."""
+        return not TRANSITIONS[self]
+
+
+FINAL_STATUSES = frozenset(JobStatus) - {JobStatus.QUEUED, JobStatus.RUNNING}
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    # a queued job fails without running only where its attempts are used up
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    # a running job goes back to the queue where its worker was lost or stopped
+    JobStatus.RUNNING: FINAL_STATUSES | {JobStatus.QUEUED},
+    **{status: frozenset() for status in FINAL_STATUSES},
+}
+
+
+class Stage(StrEnum):
+    """What a running job does."""
+
+    WAITING_FOR_QUIET = "waiting_for_quiet"  # the host is busy with other things
+    STARTING = "starting"  # the training process is made
+    SETUP = "setup"  # data are loaded, the model is built and traced
+    TRAINING = "training"  # epochs, with their validation
+    EVALUATING = "evaluating"  # the test set
+
+
+class Progress(Frozen):
+    """How far a training is: finished epochs of all, finished steps of this epoch, time left."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    eta_s: float | None = None
+
+
+class JobError(Frozen):
+    """Why a job did not succeed: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class Job(Frozen):
+    """What users see of a job. Times are in UTC; `attempt` is 0 until a worker takes it."""
+
+    id: str
+    status: JobStatus
+    stage: Stage | None
+    spec: JobSpec
+    spec_sha256: str
+    progress: Progress | None
+    queue_position: int | None
+    host: str | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+
+    def public(self) -> dict[str, Any]:
+        """The job as HTTP and the command line show it, with its links."""
+        here = f"/v1/jobs/{self.id}"
+        links = {"self": here, "report": f"{here}/report", "events": f"{here}/events"}
+        return {**self.model_dump(mode="json"), "links": links}

@@ -1,0 +1,106 @@
+"""What the meter saw: cumulative counters at boundaries and once a second, and the host's facts."""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.domain.quantities import Frozen
+
+
+class Phase(StrEnum):
+    """A part of a run; the phases tile it, so that their energies add up to the whole."""
+
+    SETUP = "setup"  # from the start of the process to the first step: data, model, tracing
+    EPOCH = "epoch"  # training steps only
+    VALIDATION = "validation"  # the validation set after an epoch
+    EVALUATION = "evaluation"  # the test set
+    END = "end"  # the process takes itself down
+
+
+class Method(StrEnum):
+    """How the energy of a component is known."""
+
+    MEASURED = "measured"  # a sensor's counter
+    ESTIMATED = "estimated"  # a power model with facts of this host
+    ASSUMED = "assumed"  # a power model with guessed facts
+    ABSENT = "absent"  # the component does not exist
+    UNAVAILABLE = "unavailable"  # it exists and cannot be read
+
+
+class ComponentFacts(Frozen):
+    """How one component (cpu, gpu, ram) is read on this host."""
+
+    method: Method
+    source: str | None = None  # "codecarbon cpu_load", "codecarbon intel_rapl", …
+    reason: str | None = None  # why it is unavailable, and the cure
+    tdp_w: float | None = None  # thermal design power that the model works with, whole component
+    tdp_guessed: bool = False  # codecarbon's guess of 4 W a thread, not a table's entry
+    constant_w: float | None = None  # a flat power (RAM), in watts
+
+
+class MeterFacts(Frozen):
+    """How every component is read, and by which version of codecarbon."""
+
+    cpu: ComponentFacts
+    gpu: ComponentFacts
+    ram: ComponentFacts
+    codecarbon: str
+
+
+class HostFacts(Frozen):
+    """The machine under the measurement, as far as it shows itself."""
+
+    name: str
+    boot_id: str | None
+    os: str
+    python: str
+    cpu_vendor: str | None  # "AuthenticAMD", "GenuineIntel", …
+    cpu_model: str | None  # the name that the kernel gives
+    cpu_family: int | None
+    cpu_model_number: int | None
+    logical_cpus: int  # usable by us: affinity and cgroup quota, rounded up
+    host_cpus: int  # online on the host
+    memory_gib: float
+    gpus: tuple[str, ...] = ()
+    virtual_machine: bool = False
+
+
+class Reading(Frozen):
+    """All counters at one moment.
+
+    Energies are codecarbon's cumulative joules, null where the component is absent or
+    unavailable; CPU-seconds are cumulative too, null where they cannot be read. Only differences
+    between two readings of one attempt mean something.
+    """
+
+    t_s: float  # monotonic seconds since the attempt's first reading
+    cpu_j: float | None
+    gpu_j: float | None
+    ram_j: float | None
+    host_busy_s: float | None = None  # CPU-seconds of everything on the host
+    host_steal_s: float | None = None  # CPU-seconds that the hypervisor took
+    job_cpu_s: float | None = None  # CPU-seconds of the job's process
+    service_cpu_s: float | None = None  # CPU-seconds of API, worker, database, fork server
+    instrument_cpu_s: float | None = None  # CPU-seconds of the meter's own thread
+    begins: Phase | None = None  # the phase that begins here
+    index: int | None = None  # its epoch, from 0
+    ended: dict[str, Any] = {}  # facts of the phase that ends here (loss, samples, …)
+
+
+class Readings(Frozen):
+    """Everything that one attempt of a job left behind: a report is computed from this alone."""
+
+    attempt: int
+    started_at: datetime  # UTC, at the first reading
+    host: HostFacts
+    meter: MeterFacts
+    readings: tuple[Reading, ...]
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: the same readings give the same bytes."""
+        return self.model_dump_json(exclude_defaults=False).encode()
+
+    def sha256(self) -> str:
+        """The hash of `to_bytes`, as hexadecimal."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()

@@ -1,0 +1,234 @@
+"""The energy report and its parts: what was measured, estimated and assumed, with intervals."""
+
+from datetime import datetime
+from typing import Literal
+
+from app.domain.jobs import JobStatus
+from app.domain.quantities import Frozen
+from app.domain.readings import Method, Phase
+
+SCHEMA_VERSION = 1
+Grade = Literal["A", "B", "C", "D", "E", "F"]
+
+
+class Correction(Frozen):
+    """A named deviation from codecarbon's reading, as a factor on its joules."""
+
+    name: str
+    factor: float
+    message: str
+
+
+class ExcludedModel(Frozen):
+    """A published model that was left out of the interval, and why."""
+
+    name: str
+    energy_j: float
+    message: str
+
+
+class Component(Frozen):
+    """The energy of one component; null where it is absent or unavailable, never 0 for that."""
+
+    energy_j: float | None
+    low_j: float | None
+    high_j: float | None
+    interval: Literal["published_models", "sensor_error"] | None
+    method: Method
+    source: str | None
+    reason: str | None = None
+    corrections: tuple[Correction, ...] = ()
+    models: dict[str, float] = {}  # central joules by each published model in the interval
+    excluded: tuple[ExcludedModel, ...] = ()
+
+
+class Baseline(Frozen):
+    """What the host would have used in the same time without the job."""
+
+    power_w: float | None
+    energy_j: float | None
+    method: Method
+    window_s: float | None
+
+
+class Wall(Frozen):
+    """Energy at the plug, from the components: power supply, fans and the rest on top."""
+
+    energy_j: float | None
+    low_j: float | None
+    high_j: float | None
+    method: Method
+
+
+class Energy(Frozen):
+    """The energy of the attempt that the report is of, by component, gross and net."""
+
+    boundary: Literal["components"] = "components"
+    complete: bool  # false: a component exists and could not be read, the total is a lower bound
+    cpu: Component
+    gpu: Component
+    ram: Component
+    total_j: float | None
+    total_kwh: float | None
+    low_j: float | None
+    high_j: float | None
+    baseline: Baseline
+    net_j: float | None
+    wall: Wall
+    spent_j: float | None  # all attempts together
+
+
+class StockCodecarbon(Frozen):
+    """What codecarbon's own accounting gives for the window, without our corrections."""
+
+    cpu_kwh: float | None
+    ram_kwh: float | None
+    gpu_kwh: float | None
+    total_kwh: float | None
+    emissions_kg: float | None
+
+
+class Emissions(Frozen):
+    """Grams of CO2e = total × PUE × intensity; null with a reason where no country is known."""
+
+    co2e_g: float | None
+    low_g: float | None
+    high_g: float | None
+    intensity_g_per_kwh: float | None
+    intensity_source: str | None
+    intensity_year: int | None
+    country_iso_code: str | None
+    region: str | None
+    pue: float
+    reason: str | None
+
+
+class PhaseReport(Frozen):
+    """One phase: when, how long, its energy, and what the training achieved in it."""
+
+    name: Phase
+    index: int | None
+    start_s: float
+    duration_s: float
+    energy_j: float | None
+    samples: int | None
+    loss: float | None
+    train_accuracy: float | None
+    validation_accuracy: float | None
+
+
+class PowerSeries(Frozen):
+    """Mean power of each component between two readings; `t_s` is where the interval begins."""
+
+    t_s: tuple[float, ...]
+    cpu_w: tuple[float | None, ...]
+    gpu_w: tuple[float | None, ...]
+    ram_w: tuple[float | None, ...]
+
+
+class Work(Frozen):
+    """What was computed: model scale, samples and FLOPs of the finished training phases."""
+
+    parameters: int
+    layers: int
+    flops_per_sample: int | None
+    samples: int
+    flops: int | None
+    training_s: float
+    achieved_flops_per_s: float | None
+
+
+class Quality(Frozen):
+    """What the training achieved: on the test set, and the best epoch by validation accuracy."""
+
+    test_accuracy: float | None
+    test_loss: float | None
+    best_epoch: int | None
+
+
+class Efficiency(Frozen):
+    """Energy against work, over the training phases alone."""
+
+    training_j: float | None
+    j_per_sample: float | None
+    j_per_epoch: float | None
+    flops_per_j: float | None
+    j_to_target: float | None
+    j_after_best_epoch: float | None
+
+
+class TrustReason(Frozen):
+    """Why a figure is less sure than it could be: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class Trust(Frozen):
+    """The grade from A to F with its reasons, and the conditions of the run."""
+
+    grade: Grade
+    reasons: tuple[TrustReason, ...]
+    contention_share: float | None  # CPU-seconds of others over the host's CPU-seconds
+    steal_s: float | None
+    largest_sample_gap_s: float | None
+    instrument_cpu_s: float | None
+
+
+class AttemptEnergy(Frozen):
+    """How an attempt of the job ended, and what it used."""
+
+    attempt: int
+    ended: str  # a final status, or `lost` (its worker vanished), or `stopped` (put back)
+    energy_j: float | None
+
+
+class Environment(Frozen):
+    """Where the run took place."""
+
+    host: str
+    cpu_model: str | None
+    cpu_generation: str | None
+    logical_cpus: int
+    memory_gib: float
+    gpus: tuple[str, ...]
+    os: str
+    python: str
+    tensorflow: str | None
+    codecarbon: str
+    threads: int | None
+    execution: dict[str, str | int | bool] = {}  # what each `auto` of the spec became
+
+
+class Assumptions(Frozen):
+    """The set of constants that the estimates rest on."""
+
+    set: str
+    version: str
+    overrides: dict[str, float]
+
+
+class EnergyReport(Frozen):
+    """The energy report of a job; every quantity carries its unit in its name."""
+
+    schema_version: Literal[1] = 1
+    job_id: str
+    status: JobStatus
+    spec_sha256: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float
+    mean_power_w: float | None
+    energy: Energy
+    stock_codecarbon: StockCodecarbon
+    emissions: Emissions
+    phases: tuple[PhaseReport, ...]
+    power: PowerSeries
+    work: Work
+    quality: Quality
+    efficiency: Efficiency
+    trust: Trust
+    attempts: tuple[AttemptEnergy, ...]
+    environment: Environment | None
+    assumptions: Assumptions
+    readings_sha256: str | None

@@ -1,0 +1,86 @@
+"""One frozen settings object, read from `TRAINWATT_…` environment variables."""
+
+import socket
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.errors import UsageError
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, the worker and the command line.
+
+    The README lists each with its variable; a test holds that list.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRAINWATT_", frozen=True, extra="ignore")
+
+    # where it serves and keeps its data
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("trainwatt")))
+    database_url: str | None = None
+
+    # how a client finds it
+    url: str = "http://127.0.0.1:8000"
+    api_key: str | None = None
+
+    # how runs are priced where the spec does not say
+    country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
+    region: str | None = None
+
+    # the worker
+    host_name: str = Field(default_factory=socket.gethostname)
+    labels: Annotated[tuple[str, ...], NoDecode] = ()
+    host_lock: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "trainwatt-host.lock"
+    )
+    sample_interval_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
+    heartbeat_s: Annotated[float, Field(gt=0, le=600)] = 10
+    lease_s: Annotated[float, Field(gt=0, le=3600)] = 30
+    sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+
+    # set by `trainwatt serve` for the processes that it starts
+    supervised: bool = False
+
+    # limits and logs
+    max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(label.strip() for label in value.split(",") if label.strip())
+        return value
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the rotated logs of every process lie."""
+        return self.data_dir / "logs"
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment, arguments of the command line on top (null: not given).
+
+    Raises:
+        UsageError: a variable or an argument is out of its range.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TRAINWATT_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
+        raise UsageError(f"{name}: {first['msg']}, received {first['input']!r}") from error
