@@ -1,0 +1,1 @@
+"""How a workload is built and trained, inside the child process; TensorFlow runs here alone."""

@@ -1,0 +1,1 @@
+"""What can be trained, as arithmetic: layers, shapes, parameters, FLOPs, memory, data sets."""

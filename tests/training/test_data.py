@@ -1,0 +1,169 @@
+"""The parts are disjoint, stratified and seeded; synthetic data carry a signal and noise."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from app.domain.specs import JobSpec
+from app.training import data
+from app.workloads import catalogue
+
+
+def spec(dataset, *, model_type="rnn", seed=0):
+    return JobSpec.model_validate({"model_type": model_type, "dataset": dataset, "seed": seed})
+
+
+def load(asked, cache_dir):
+    return data.load(asked, catalogue.facts(asked), cache_dir)
+
+
+def parts(loaded):
+    return loaded.training, loaded.validation, loaded.test
+
+
+def rows(part):
+    return [x.tobytes() for x in part.x]
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("mnist5k", (4000, 500, 500)), ("digits", (1437, 180, 180))]
+)
+def test_the_parts_of_real_data_are_all_of_them_and_disjoint(name, sizes, cache_dir):
+    loaded = load(spec({"name": name}), cache_dir)
+    images, _ = data.cached(name, cache_dir)
+    assert tuple(len(part.x) for part in parts(loaded)) == sizes
+    everything = [row for part in parts(loaded) for row in rows(part)]
+    scaled = (images / np.float32(255)).astype(np.float32)
+    assert sorted(everything) == sorted(x.tobytes() for x in scaled)
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "digits", "synthetic"])
+def test_every_class_is_in_each_part_in_its_proportion(name, cache_dir):
+    loaded = load(spec({"name": name}), cache_dir)
+    whole = np.bincount(np.concatenate([part.y for part in parts(loaded)]))
+    for part in parts(loaded):
+        assert np.abs(np.bincount(part.y) - whole * len(part.y) / whole.sum()).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "digits", "synthetic"])
+def test_the_seed_decides_the_split(name, cache_dir):
+    one, again = load(spec({"name": name}), cache_dir), load(spec({"name": name}), cache_dir)
+    other = load(spec({"name": name}, seed=1), cache_dir)
+    for a, b, c in zip(parts(one), parts(again), parts(other), strict=True):
+        assert np.array_equal(a.x, b.x)
+        assert np.array_equal(a.y, b.y)
+        assert not np.array_equal(a.x, c.x)
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "digits", "synthetic"])
+def test_samples_leave_validation_and_test_whole(name, cache_dir):
+    full = load(spec({"name": name}), cache_dir)
+    few = load(spec({"name": name, "samples": 100}), cache_dir)
+    assert np.bincount(few.training.y).min() >= 9
+    assert len(few.training.x) == 100
+    assert set(rows(few.training)) <= set(rows(full.training))
+    assert np.array_equal(few.validation.x, full.validation.x)
+    assert np.array_equal(few.test.x, full.test.x)
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "digits"])
+@pytest.mark.parametrize(("model_type", "shape"), [("cnn", (28, 28, 1)), ("rnn", (28, 28))])
+def test_real_data_come_in_the_models_shape_from_0_to_1(name, model_type, shape, cache_dir):
+    x = load(spec({"name": name}, model_type=model_type), cache_dir).training.x
+    assert x.shape[1:] == shape
+    assert x.dtype == np.float32
+    assert (x.min(), x.max()) == (0, 1)
+
+
+def test_digits_are_enlarged_by_three_and_padded_by_two(cache_dir):
+    from sklearn.datasets import load_digits
+
+    images, labels = data.cached("digits", cache_dir)
+    original = load_digits()
+    assert np.array_equal(labels, original.target)
+    assert images[:, :2].max() == images[:, -2:].max() == 0
+    assert images[:, :, :2].max() == images[:, :, -2:].max() == 0
+    inner = images[:, 2:-2, 2:-2]
+    for row in range(3):
+        for column in range(3):
+            small = inner[:, row::3, column::3]
+            assert np.allclose(small * (16 / 255), original.images, atol=0.04)
+
+
+@given(
+    st.lists(st.integers(min_value=1, max_value=300), min_size=1, max_size=20),
+    st.floats(min_value=0, max_value=1),
+)
+@settings(deadline=None)
+def test_quotas_are_proportional_and_make_up_the_total(counts, share):
+    counts = np.array(counts)
+    total = int(counts.sum() * share)
+    quotas = data.quotas(counts, total)
+    assert quotas.sum() == total
+    assert (quotas <= counts).all()
+    assert np.abs(quotas - counts * total / counts.sum()).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "samples"),
+    [([100, 10], 10, None), ([28, 28], 10, 1000), ([5, 3], 4, 400), ([100, 10], 2, None)],
+)
+def test_a_linear_model_learns_synthetic_data_but_not_wholly(shape, classes, samples, cache_dir):
+    asked = spec({"name": "synthetic", "shape": shape, "classes": classes, "samples": samples})
+    training, _, test = parts(load(asked, cache_dir))
+    model = LogisticRegression(max_iter=500).fit(
+        training.x.reshape(len(training.x), -1), training.y
+    )
+    score = model.score(test.x.reshape(len(test.x), -1), test.y)
+    assert 1 / classes + 0.2 < score < 1
+
+
+def test_synthetic_images_have_their_channels(cache_dir):
+    asked = spec({"name": "synthetic", "shape": [12, 11, 3]}, model_type="cnn")
+    assert load(asked, cache_dir).training.x.shape == (4000, 12, 11, 3)
+
+
+def test_the_file_is_read_and_the_package_not_asked_again(cache_dir, monkeypatch):
+    first = data.cached("digits", cache_dir)
+    monkeypatch.setitem(data.LOADERS, "digits", lambda: pytest.fail("loaded again"))
+    again = data.cached("digits", cache_dir)
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+
+
+def test_two_that_come_at_once_both_get_whole_data(tmp_path, monkeypatch):
+    images, labels = np.full((50, 28, 28), 7, np.uint8), np.arange(50, dtype=np.uint8)
+    both_missed = threading.Barrier(2)
+
+    def loader():
+        both_missed.wait(timeout=10)
+        return images, labels
+
+    monkeypatch.setitem(data.LOADERS, "digits", loader)
+    got = []
+    threads = [
+        threading.Thread(target=lambda: got.append(data.cached("digits", tmp_path)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [np.array_equal(a, images) and np.array_equal(b, labels) for a, b in got] == [True] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setitem(data.LOADERS, "digits", lambda: (np.zeros((1, 28, 28), np.uint8), "y"))
+
+    def full(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(data.np, "savez", full)
+    with pytest.raises(OSError, match="no space left"):
+        data.cached("digits", tmp_path)
+    assert list(tmp_path.iterdir()) == []
