@@ -1,0 +1,1 @@
+"""Readings → report, as pure functions: power models, intervals, carbon, efficiency, trust."""

@@ -1,0 +1,63 @@
+"""Energy against work and quality, over the epochs that trained to their end."""
+
+from app.accounting.phases import Span, finished, number, validation_accuracies, whole
+from app.domain.readings import Phase
+from app.domain.reports import Efficiency, Quality, Work
+from app.domain.specs import WorkloadFacts
+
+
+def work(spans: tuple[Span, ...], facts: WorkloadFacts) -> Work:
+    """Samples, FLOPs and seconds of the finished epochs; validation and test are not counted."""
+    epochs = finished(spans)
+    samples = sum(whole(epoch.facts, "samples") or 0 for epoch in epochs)
+    training_s = sum(epoch.duration_s for epoch in epochs)
+    flops = None if facts.flops_per_sample is None else samples * facts.flops_per_sample
+    return Work(
+        parameters=facts.parameters,
+        layers=facts.layers,
+        flops_per_sample=facts.flops_per_sample,
+        samples=samples,
+        flops=flops,
+        training_s=training_s,
+        achieved_flops_per_s=_ratio(flops, training_s),
+    )
+
+
+def quality(spans: tuple[Span, ...]) -> Quality:
+    """Accuracy and loss on the test set; the first of the epochs that validated best."""
+    test = next((span.facts for span in spans if span.name is Phase.EVALUATION), None)
+    return Quality(
+        test_accuracy=number(test, "test_accuracy"),
+        test_loss=number(test, "test_loss"),
+        best_epoch=_best_epoch(spans),
+    )
+
+
+def _best_epoch(spans: tuple[Span, ...]) -> int | None:
+    accuracies = validation_accuracies(spans)
+    return max(accuracies, key=lambda epoch: (accuracies[epoch], -epoch), default=None)
+
+
+def efficiency(spans: tuple[Span, ...], work_: Work) -> Efficiency:
+    """Joules of the finished epochs, per sample, epoch and FLOP, and after the best epoch."""
+    epochs = finished(spans)
+    best, training_j = _best_epoch(spans), _joules(epochs)
+    later = tuple(e for e in epochs if best is not None and e.index is not None and e.index > best)
+    return Efficiency(
+        training_j=training_j,
+        j_per_sample=_ratio(training_j, work_.samples),
+        j_per_epoch=_ratio(training_j, len(epochs)),
+        flops_per_j=_ratio(work_.flops, training_j),
+        j_to_target=None,
+        j_after_best_epoch=None if best is None or training_j is None else _joules(later) or 0.0,
+    )
+
+
+def _joules(epochs: tuple[Span, ...]) -> float | None:
+    """The energy of epochs together; null where there is none or it is not known."""
+    known = [epoch.energy_j for epoch in epochs if epoch.energy_j is not None]
+    return sum(known) if known else None
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return None if above is None or not below else above / below

@@ -1,0 +1,238 @@
+"""How far a report can be trusted: conditions of the run, reason codes, and the grade they allow.
+
+| grade | worst that it stands for |
+|---|---|
+| A | measured by sensors, on a quiet host, long enough |
+| B | a minor part rests on an assumption, or a condition was not watched |
+| C | the main figure is modelled from facts of the host, or a condition disturbed it |
+| D | the main figure rests on a guess, or others used a good part of the host |
+| E | a part is missing or known to be wrong: a lower or an upper bound |
+| F | there is no figure |
+"""
+
+from dataclasses import dataclass
+
+from app.accounting import series
+from app.accounting.components import Parts
+from app.domain.jobs import JobStatus
+from app.domain.readings import Reading, Readings
+from app.domain.reports import Grade, Trust, TrustReason
+
+SHORT_RUN_S = 60.0  # MLPerf Power (2024): under 60 s a run is indicative
+CONTENTION_SHARE = 0.05  # of the host's CPU-seconds, used by others
+STEAL_SHARE = 0.01  # of the host's CPU-seconds, taken by the hypervisor
+SAMPLE_GAP_S = 2.0  # twice the sampling period of 1 s
+WATCHED_SHARE = 0.5  # of the run that CPU-seconds must cover to say something of it
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a reason code means for a person: the best grade it allows, and what to do."""
+
+    grade: Grade
+    meaning: str
+    what_to_do: str
+
+    @property
+    def message(self) -> str:
+        """Both sentences."""
+        return f"{self.meaning} {self.what_to_do}"
+
+
+REASONS: dict[str, Reason] = {
+    "never_started": Reason(
+        "F",
+        "The job ended before it ran, so nothing was measured.",
+        "Submit it again if you need its figures.",
+    ),
+    "too_short": Reason(
+        "F",
+        "The run took less than 0.3 s, which is too short for an energy figure.",
+        "Train more epochs or more samples.",
+    ),
+    "cpu_unavailable": Reason(
+        "E",
+        "The CPU's energy could not be read, so the total is a lower bound.",
+        "See the component's reason, which names the cure.",
+    ),
+    "gpu_unavailable": Reason(
+        "E",
+        "The GPU's energy could not be read, so the total is a lower bound.",
+        "Install the GPU's driver and let this user read its sensors.",
+    ),
+    "ram_unavailable": Reason(
+        "E",
+        "The RAM's energy could not be read, so the total is a lower bound.",
+        "See the component's reason, which names the cure.",
+    ),
+    "counter_lost": Reason(
+        "E",
+        "An energy counter gave no value at the start or the end, so its component is left out.",
+        "Run the job again; if it stays, look at the worker's log.",
+    ),
+    "counter_jumped": Reason(
+        "E",
+        "An energy counter went backwards during the run, so its component is left out.",
+        "Run the job again; a reset of the sensor or a sleep of the host causes this.",
+    ),
+    "counter_stopped": Reason(
+        "E",
+        "An energy counter stood still during the run, so its component is left out.",
+        "Check that the sensor's files stay readable during a run.",
+    ),
+    "socket_share_unknown": Reason(
+        "E",
+        "This virtual machine is billed for a whole CPU socket, so the CPU's figure is too high.",
+        "Run on a host with a power sensor, or read the low end of the interval.",
+    ),
+    "cpu_power_guessed": Reason(
+        "D",
+        "The CPU has no readable power sensor and its rated power is not known: codecarbon's "
+        "figure rests on a guess of 4 W a thread.",
+        "Use the interval, not the figure, or run on a host with a readable sensor (RAPL).",
+    ),
+    "gpu_power_assumed": Reason(
+        "D",
+        "The GPU has no readable power sensor: its figure is a share of its rated power.",
+        "Use the interval, or run on a host whose GPU has a power sensor.",
+    ),
+    "cpu_power_modelled": Reason(
+        "C",
+        "The CPU has no readable power sensor: its energy is modelled from rated power and load.",
+        "Use the interval, or make RAPL readable on this host.",
+    ),
+    "contention": Reason(
+        "D",
+        "Other programs used more than 5 % of the host's CPU time, and their energy is in the "
+        "total.",
+        "Run again on a quiet host.",
+    ),
+    "steal": Reason(
+        "C",
+        "The hypervisor took more than 1 % of the CPU time, so the run was slowed down by "
+        "neighbours.",
+        "Run again at a quieter time, or on a host of your own.",
+    ),
+    "sample_gap": Reason(
+        "C",
+        "For more than 2 s no reading was taken, so a short event could have been missed.",
+        "Leave the worker some CPU time, or train with fewer threads.",
+    ),
+    "not_finished": Reason(
+        "C",
+        "The run was cut, so the figures hold for its first part only.",
+        "Compare it with finished runs by energy per sample, not by total.",
+    ),
+    "short_run": Reason(
+        "C",
+        "The run took less than 60 s: its figures are indicative.",
+        "Train for a minute or longer before you compare.",
+    ),
+    "contention_unknown": Reason(
+        "B",
+        "What other programs used of the CPU could not be read for most of the run.",
+        "Make sure yourself that the host was quiet.",
+    ),
+    "ram_power_assumed": Reason(
+        "B",
+        "RAM has no energy counter: its power is a flat figure by its size.",
+        "Use the interval; a shared error cancels between runs on one host.",
+    ),
+}
+
+
+def trust(readings: Readings, parts: Parts, status: JobStatus) -> Trust:
+    """The grade with its reasons, and the conditions that it was read from."""
+    contention = contention_share(readings)
+    steal_s = series.difference([r.host_steal_s for r in readings.readings])
+    gap_s = _largest_gap_s(readings)
+    found = {code for part in parts.all for code in part.codes}
+    found |= _run_codes(series.times(readings)[-1], status)
+    found |= _condition_codes(readings, contention, steal_s, gap_s)
+    return _graded(
+        found,
+        contention=contention,
+        steal_s=None if steal_s is None else max(0.0, steal_s),
+        gap_s=gap_s,
+        instrument_s=series.difference([r.instrument_cpu_s for r in readings.readings]),
+    )
+
+
+def never_started() -> Trust:
+    """The trust of a report on nothing."""
+    return _graded({"never_started"}, contention=None, steal_s=None, gap_s=None, instrument_s=None)
+
+
+def _graded(
+    codes: set[str],
+    *,
+    contention: float | None,
+    steal_s: float | None,
+    gap_s: float | None,
+    instrument_s: float | None,
+) -> Trust:
+    """The grade is the worst that a reason allows; A without one."""
+    reasons = {code: reason for code, reason in REASONS.items() if code in codes}
+    grades: list[Grade] = [reason.grade for reason in reasons.values()]
+    return Trust(
+        grade=max(grades, default="A"),
+        reasons=tuple(TrustReason(code=c, message=r.message) for c, r in reasons.items()),
+        contention_share=contention,
+        steal_s=steal_s,
+        largest_sample_gap_s=gap_s,
+        instrument_cpu_s=None if instrument_s is None else max(0.0, instrument_s),
+    )
+
+
+def _run_codes(duration_s: float, status: JobStatus) -> set[str]:
+    codes = set()
+    if duration_s < SHORT_RUN_S:
+        codes.add("short_run")
+    if status is not JobStatus.SUCCEEDED:
+        codes.add("not_finished")
+    return codes
+
+
+def _condition_codes(
+    readings: Readings, contention: float | None, steal_s: float | None, gap_s: float | None
+) -> set[str]:
+    host_cpu_s = series.times(readings)[-1] * readings.host.host_cpus
+    codes = set()
+    if contention is None:
+        codes.add("contention_unknown")
+    elif contention > CONTENTION_SHARE:
+        codes.add("contention")
+    if steal_s is not None and steal_s > STEAL_SHARE * host_cpu_s:
+        codes.add("steal")
+    if gap_s is not None and gap_s > SAMPLE_GAP_S:
+        codes.add("sample_gap")
+    return codes
+
+
+def contention_share(readings: Readings) -> float | None:
+    """CPU-seconds of others over the host's, within the readings that have all three counters.
+
+    The job's process is gone at the last reading and may not be there at the first. Null where
+    the readings with everything cover less than half of the run. The meter's thread belongs to the
+    service's CPU-seconds.
+    """
+    known = [reading for reading in readings.readings if _others_s(reading) is not None]
+    duration_s = series.times(readings)[-1]
+    window_s = known[-1].t_s - known[0].t_s if known else 0.0
+    if window_s <= 0 or window_s < WATCHED_SHARE * duration_s:
+        return None
+    others_s = (_others_s(known[-1]) or 0.0) - (_others_s(known[0]) or 0.0)
+    return max(0.0, others_s) / (window_s * max(1, readings.host.host_cpus))
+
+
+def _others_s(reading: Reading) -> float | None:
+    """Cumulative CPU-seconds of everything but the job and the service."""
+    busy_s, job_s, service_s = reading.host_busy_s, reading.job_cpu_s, reading.service_cpu_s
+    if busy_s is None or job_s is None or service_s is None:
+        return None
+    return busy_s - job_s - service_s
+
+
+def _largest_gap_s(readings: Readings) -> float | None:
+    t_s = series.times(readings)
+    return max((b - a for a, b in zip(t_s, t_s[1:], strict=False)), default=None)

@@ -1,0 +1,50 @@
+"""Work, quality and energy per work, over finished epochs."""
+
+import pytest
+
+
+def test_figures_agree(attempt, evaluate):
+    found = evaluate(attempt())
+    work, efficiency = found.work, found.efficiency
+    assert (work.parameters, work.layers, work.samples) == (225_034, 7, 8000)
+    assert work.flops == 8000 * 15_396_864
+    assert work.training_s == 9.0
+    assert work.achieved_flops_per_s == pytest.approx(work.flops / 9.0)
+    assert efficiency.training_j == pytest.approx(9 * 28)
+    assert efficiency.j_per_sample == pytest.approx(9 * 28 / 8000)
+    assert efficiency.j_per_epoch == pytest.approx(9 * 28 / 2)
+    assert efficiency.flops_per_j == pytest.approx(work.flops / (9 * 28))
+    assert efficiency.j_to_target is None
+
+
+def test_the_first_of_equal_epochs_is_best(attempt, evaluate):
+    found = evaluate(attempt())
+    assert found.quality.best_epoch == 0  # both validated at 0.9
+    assert (found.quality.test_accuracy, found.quality.test_loss) == (0.95, 0.2)
+    assert found.efficiency.j_after_best_epoch == pytest.approx(5 * 28)
+
+
+def test_nothing_after_the_best_epoch(attempt, evaluate):
+    found = evaluate(attempt(seconds=6.5))
+    assert found.quality.best_epoch == 0
+    assert found.efficiency.j_after_best_epoch == 0.0
+
+
+def test_a_cut_epoch_is_not_counted(attempt, evaluate):
+    found = evaluate(attempt(seconds=8.0))
+    assert (found.work.samples, found.work.training_s) == (4000, 4.0)
+    assert found.efficiency.j_per_sample == pytest.approx(4 * 28 / 4000)
+    assert found.quality.test_accuracy is None
+
+
+def test_nothing_trained(attempt, evaluate):
+    found = evaluate(attempt(seconds=0.5))
+    assert (found.work.samples, found.work.flops, found.work.training_s) == (0, 0, 0.0)
+    assert found.work.achieved_flops_per_s is None
+    assert set(found.efficiency.model_dump().values()) == {None}
+
+
+def test_unknown_flops(attempt, evaluate, work):
+    found = evaluate(attempt(), work=work.model_copy(update={"flops_per_sample": None}))
+    assert (found.work.flops, found.efficiency.flops_per_j) == (None, None)
+    assert found.work.samples == 8000

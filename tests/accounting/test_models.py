@@ -1,0 +1,60 @@
+"""Published models by hand: watts of a host at a load, times one second."""
+
+import pytest
+
+from app.accounting import assumptions as a
+from app.accounting import models
+from app.accounting.series import Load
+
+
+def _watts(host, load, *, generation=a.GENOA, tdp_w=None):
+    """(low, central, high) by model."""
+    found = models.models(host, generation, tdp_w, a.DEFAULT)
+    energies = [models.energy(model, [Load(1.0, load)]) for model in found]
+    return {e.name: (e.low_j, e.central_j, e.high_j) for e in energies}
+
+
+def test_two_vcpus_of_a_genoa_at_full_load(host):
+    found = _watts(host(), 1.0)
+    # wall watts a thread ÷ 1.33, less 0.9 GB × 0.392 W; the high end twice that, a whole core
+    assert found["SPECpower, EPYC 9xx4 (Genoa)"] == pytest.approx((1.18914, 1.59515, 4.42339), 1e-5)
+    assert found["Cloud Carbon Footprint"] == pytest.approx((4.55756,) * 3, rel=1e-5)
+    assert found["Green Algorithms"] == (12.0, 24.0, 24.0)
+    assert models.TDP_TABLE not in found
+
+
+def test_half_load_and_none(host):
+    half, idle = _watts(host(), 0.5), _watts(host(), 0.0)
+    # (0.28 + 1.26) / 2 = 0.77 W at the wall
+    assert half["SPECpower, EPYC 9xx4 (Genoa)"][0] == pytest.approx(0.45229, rel=1e-4)
+    assert idle["SPECpower, EPYC 9xx4 (Genoa)"][0] == 0.0  # less than the RAM that is taken off
+    assert half["Green Algorithms"] == (6.0, 12.0, 12.0)
+
+
+def test_bare_metal_is_not_doubled(host):
+    found = _watts(host(virtual_machine=False), 1.0)
+    assert found["SPECpower, EPYC 9xx4 (Genoa)"][2] == pytest.approx(2.21169, rel=1e-5)
+
+
+def test_an_unknown_cpu_has_the_row_of_all(host):
+    found = _watts(host(), 1.0, generation=None)
+    assert found["SPECpower, unknown CPU"] == pytest.approx((1.05380, 4.16661, 12.99481), rel=1e-5)
+
+
+def test_a_known_tdp(host):
+    found = _watts(host(), 0.5, tdp_w=100.0)
+    assert found["Green Algorithms"] == (50.0, 50.0, 50.0)
+    # 100 W × 0.38 / 0.56 / 0.86 ÷ 1.33, less 2 × 0.3528 W
+    assert found["TDP × load table"] == pytest.approx((27.86583, 41.39966, 63.95605), rel=1e-5)
+
+
+def test_without_a_load_from_none_to_full(host):
+    found = _watts(host(), None)
+    assert found["Green Algorithms"] == (0.0, None, 24.0)
+
+
+def test_a_span_without_load_counts_at_the_mean_load_in_the_middle(host):
+    model = models.models(host(), None, 10.0, a.DEFAULT)[2]
+    found = models.energy(model, [Load(1.0, 0.4), Load(3.0, 0.8), Load(1.0, None)])
+    # 4 + 24 J; then 0, 7 or 10 J
+    assert (found.low_j, found.central_j, found.high_j) == pytest.approx((28.0, 35.0, 38.0))
