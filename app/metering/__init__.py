@@ -1,0 +1,1 @@
+"""How energy is read: the meter protocol, codecarbon behind it, and the host's own counters."""

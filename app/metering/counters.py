@@ -1,0 +1,152 @@
+"""CPU-seconds of the host, of the job's process and of the service, as cumulative counters."""
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from app.domain.quantities import Frozen
+
+CPUACCT = Path("/sys/fs/cgroup/cpuacct/cpuacct.usage")
+CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
+AGREE = (0.8, 1.25)  # a root counter within these factors of /proc/stat counts the whole host
+
+
+class CpuSeconds(Frozen):
+    """Cumulative CPU-seconds at one moment; null where they cannot be read."""
+
+    host_busy_s: float | None
+    host_steal_s: float | None
+    job_cpu_s: float | None
+    service_cpu_s: float | None
+    instrument_cpu_s: float | None
+
+
+class CpuCounters:
+    """The counters of one attempt.
+
+    Args:
+        fork_server: the parent of the job's process; the CPU-seconds of a child that has ended
+            are found in it.
+        service: processes of the service beside the caller: API, database, supervisor.
+    """
+
+    def __init__(self, fork_server: int | None, service: Iterable[int]) -> None:
+        """Remember the processes, and what their ended children had used before."""
+        self._fork_server = _process(fork_server)
+        self._ended_before_s = _ended_children_s(self._fork_server)
+        self._service = {pid: 0.0 for pid in service}
+        self._host_busy = host_busy_source()
+
+    def read(self, job: int | None) -> CpuSeconds:
+        """All counters now; `job` is the process that trains, null before it starts."""
+        instrument_s = time.process_time()
+        return CpuSeconds(
+            host_busy_s=_busy_s(self._host_busy),
+            host_steal_s=_steal_s(),
+            job_cpu_s=self._job_s(job),
+            service_cpu_s=instrument_s + self._service_s(),
+            instrument_cpu_s=instrument_s,
+        )
+
+    def _job_s(self, job: int | None) -> float | None:
+        alive = _cpu_s(_process(job)) or 0.0
+        ended = _ended_children_s(self._fork_server)
+        if ended is None or self._ended_before_s is None:
+            return alive or None
+        return alive + ended - self._ended_before_s
+
+    def _service_s(self) -> float:
+        """The sum over the service; a process that has ended keeps its last value."""
+        for pid, last_s in self._service.items():
+            self._service[pid] = max(last_s, _cpu_s(_process(pid)) or 0.0)
+        own_s = _own_s(self._fork_server) or 0.0
+        return own_s + sum(self._service.values())
+
+
+def host_busy_source() -> Path | None:
+    """The root control group's counter where it counts the whole host, else null for /proc/stat.
+
+    The control group counts in nanoseconds, /proc/stat in ticks on some kernels. Inside a
+    container the same path counts the container alone, which the comparison shows.
+    """
+    stat_s = _proc_stat_busy_s()
+    for path in (CPUACCT, CPU_STAT):
+        if not path.exists() or not stat_s:
+            continue
+        if AGREE[0] < _cgroup_s(path) / stat_s < AGREE[1]:
+            return path
+    return None
+
+
+def _busy_s(source: Path | None) -> float | None:
+    return _cgroup_s(source) if source else _proc_stat_busy_s()
+
+
+def _cgroup_s(path: Path) -> float:
+    text = path.read_text()
+    if path == CPUACCT:
+        return int(text) / 1e9
+    return int(text.split("usage_usec", 1)[1].split()[0]) / 1e6
+
+
+def _proc_stat_busy_s() -> float:
+    times = psutil.cpu_times()
+    waits = getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - times.idle - waits - guests)
+
+
+def _steal_s() -> float | None:
+    steal = getattr(psutil.cpu_times(), "steal", None)
+    return None if steal is None else float(steal)
+
+
+def _process(pid: int | None) -> psutil.Process | None:
+    if pid is None:
+        return None
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _cpu_s(process: psutil.Process | None) -> float | None:
+    """User and system seconds of a process and of its ended children; null once it is gone."""
+    if process is None:
+        return None
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _own_s(process: psutil.Process | None) -> float | None:
+    if process is None:
+        return None
+    try:
+        return float(sum(process.cpu_times()[:2]))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _ended_children_s(process: psutil.Process | None) -> float | None:
+    if process is None:
+        return None
+    try:
+        return float(sum(process.cpu_times()[2:4]))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def service_processes() -> tuple[int, ...]:
+    """The supervisor of this process and all that it started, but not this process's own."""
+    try:
+        supervisor = psutil.Process(os.getppid())
+        mine = {child.pid for child in psutil.Process().children(recursive=True)}
+        family = [supervisor, *supervisor.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return ()
+    return tuple(p.pid for p in family if p.pid not in mine | {os.getpid()})

@@ -1,0 +1,68 @@
+"""The machine under the measurement: CPU, memory, GPUs, virtual or not, as the kernel says."""
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from app.domain.readings import HostFacts
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+CPUINFO = Path("/proc/cpuinfo")
+GIB = 1024**3
+
+
+def host_facts(name: str, *, cpuinfo: Path = CPUINFO) -> HostFacts:
+    """Facts of this host under the name that the settings give it."""
+    cpu = _first_cpu(cpuinfo)
+    return HostFacts(
+        name=name,
+        boot_id=BOOT_ID.read_text().strip() if BOOT_ID.exists() else None,
+        os=platform.platform(),
+        python=platform.python_version(),
+        cpu_vendor=cpu.get("vendor_id"),
+        cpu_model=cpu.get("model name"),
+        cpu_family=_integer(cpu.get("cpu family")),
+        cpu_model_number=_integer(cpu.get("model")),
+        logical_cpus=usable_cpus(),
+        host_cpus=os.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / GIB, 2),
+        gpus=_gpus(),
+        virtual_machine="hypervisor" in cpu.get("flags", "").split(),
+    )
+
+
+def usable_cpus() -> int:
+    """How many logical CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _first_cpu(cpuinfo: Path) -> dict[str, str]:
+    """The keys and values of the first processor in /proc/cpuinfo; empty where there is none."""
+    if not cpuinfo.exists():
+        return {}
+    block = cpuinfo.read_text().split("\n\n", 1)[0]
+    pairs = (line.partition(":") for line in block.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs that the driver lists; none where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in handles)
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,58 @@
+"""CPU-seconds of real processes."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from app.metering.counters import CpuCounters, host_busy_source, service_processes
+
+BURN = "import time\nwhile time.process_time() < 0.4: pass\n"
+
+
+def test_a_process_that_works_is_seen_alone_and_in_the_host():
+    counters = CpuCounters(None, ())
+    child = subprocess.Popen([sys.executable, "-c", BURN + "input()"], stdin=subprocess.PIPE)
+    before = counters.read(None)
+    while (now := counters.read(child.pid)).job_cpu_s is None or now.job_cpu_s < 0.3:
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.communicate(b"\n")
+    assert now.host_busy_s - before.host_busy_s >= 0.2
+
+
+def test_an_ended_child_of_the_fork_server_keeps_its_seconds():
+    counters = CpuCounters(os.getpid(), ())
+    before = counters.read(None)
+    subprocess.run([sys.executable, "-c", BURN], check=True)
+    after = counters.read(None)
+    assert after.job_cpu_s - before.job_cpu_s == pytest.approx(0.4, abs=0.25)
+
+
+def test_a_service_process_that_ends_does_not_take_its_seconds_away():
+    child = subprocess.Popen([sys.executable, "-c", BURN + "input()"], stdin=subprocess.PIPE)
+    counters = CpuCounters(None, (child.pid,))
+    while (seen := counters.read(None)).service_cpu_s - seen.instrument_cpu_s < 0.3:
+        time.sleep(0.02)
+    child.communicate(b"\n")
+    assert counters.read(None).service_cpu_s >= seen.service_cpu_s
+
+
+def test_the_instrument_counts_this_process():
+    counters = CpuCounters(None, ())
+    first = counters.read(None).instrument_cpu_s
+    while time.process_time() < first + 0.05:
+        pass
+    assert counters.read(None).instrument_cpu_s >= first + 0.05
+
+
+def test_the_host_counter_is_the_whole_host_or_proc_stat():
+    source = host_busy_source()
+    assert source is None or source.exists()
+
+
+def test_the_service_is_not_this_process():
+    assert os.getpid() not in service_processes()
+    assert os.getppid() in service_processes()
