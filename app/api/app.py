@@ -1,0 +1,54 @@
+"""The app factory: routes, errors and documentation around a service that the lifespan opens."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import docs, routes
+from app.api.guard import LOOPBACK_NAMES, Guard
+from app.api.problems import add_handlers
+from app.service import Service
+
+DESCRIPTION = """Submit a training, and get what it cost in energy, with an interval and how sure
+that figure is. Errors are `application/problem+json` (RFC 9457). Every answer carries the
+identifier of its request in `X-Request-ID`."""
+
+
+def create_app(
+    open_service: Callable[[], AbstractAsyncContextManager[Service]],
+    *,
+    hosts: Collection[str] | None = LOOPBACK_NAMES,
+) -> FastAPI:
+    """The ASGI app; nothing is opened until its lifespan begins.
+
+    Args:
+        open_service: a context manager that gives the service and closes it in the end.
+        hosts: the names in `Host` that are answered, on any port; null: all of them.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_service() as service:
+            app.state.service = service
+            yield
+            app.state.service = None
+
+    app = FastAPI(
+        title="trainwatt",
+        version=__version__,
+        summary="What a training run costs in energy, with an interval, and how sure that is.",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.add_middleware(Guard, hosts=hosts)
+    add_handlers(app)
+    app.include_router(routes.router)
+    app.include_router(docs.router)
+    docs.describe(app)
+    return app

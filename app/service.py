@@ -1,0 +1,227 @@
+"""What can be asked of the system: submit, get, list, cancel, report; shared by all servers."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from app import reference
+from app.accounting.report import empty_report
+from app.domain.errors import (
+    FieldError,
+    NotFoundError,
+    SpecError,
+    StateError,
+    UnavailableError,
+)
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.quantities import CarbonIntensity
+from app.domain.readings import Readings
+from app.domain.reports import AttemptEnergy, EnergyReport
+from app.domain.specs import JobSpec, WorkloadFacts
+from app.settings import Settings
+from app.workloads import catalogue
+
+if TYPE_CHECKING:
+    from app.storage.store import JobPage, Store
+
+BYTES_PER_GIB = 2**30
+FRESH_HEARTBEATS = 3  # a worker that missed this many is not counted on
+
+
+class Service:
+    """The system as its users see it. Every method may raise UnavailableError."""
+
+    def __init__(self, store: "Store", settings: Settings) -> None:
+        """Serve what this store holds."""
+        self._store = store
+        self._settings = settings
+
+    async def check(self, spec: JobSpec) -> WorkloadFacts:
+        """What the spec's training is, if it can be honoured.
+
+        Raises:
+            SpecError: the catalogue, the carbon tables or the known hosts do not allow it; every
+                field that does not hold is named.
+        """
+        errors = [*_unstorable(spec)]
+        try:
+            self._intensity(spec)
+        except SpecError as error:
+            errors += error.errors
+        try:
+            facts = catalogue.facts(spec)
+        except SpecError as error:
+            raise SpecError(*errors, *error.errors) from error
+        errors += _misfits(spec, facts, await self._store.hosts())
+        if errors:
+            raise SpecError(*errors)
+        return facts
+
+    async def submit(self, spec: JobSpec) -> Job:
+        """Queue a job.
+
+        Raises:
+            SpecError: as `check`.
+            QueueFullError: as many jobs wait as the settings allow.
+        """
+        await self.check(spec)
+        return await self._store.submit(spec, max_queued=self._settings.max_queued_jobs)
+
+    async def get(self, job_id: str) -> Job:
+        """The job; NotFoundError where there is none."""
+        return await self._store.get(job_id)
+
+    async def list_jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        model_type: str | None = None,
+        host: str | None = None,
+        tag: tuple[str, str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> "JobPage":
+        """A page of jobs, newest first; SpecError where the cursor is none of ours."""
+        return await self._store.list_jobs(
+            status=status, model_type=model_type, host=host, tag=tag, limit=limit, cursor=cursor
+        )
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a queued job at once, or ask the worker of a running one to stop it.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the job is final.
+        """
+        while True:  # once more where an attempt began in between; the attempts are few
+            seen = await self._store.get(job_id)
+            earlier = await self._store.attempts(job_id)
+            try:
+                return await self._store.cancel(
+                    job_id, partial(self._unrun, attempt=seen.attempt, earlier=earlier)
+                )
+            except _MovedError:
+                continue
+
+    async def report(self, job_id: str) -> bytes:
+        """The stored JSON of the energy report.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the job is not final yet.
+        """
+        body = await self._store.report(job_id)
+        if body is None:
+            raise _not_yet(await self._store.get(job_id), "report")
+        return body
+
+    async def readings(self, job_id: str, attempt: int | None = None) -> Readings:
+        """The raw readings of an attempt, of the newest where none is named.
+
+        Raises:
+            NotFoundError: there is no such job, or no such attempt of it.
+            StateError: the job did not start yet.
+        """
+        found = await self._store.readings(job_id, attempt)
+        if found is not None:
+            return found
+        job = await self._store.get(job_id)
+        if attempt is None and not job.status.final:
+            raise _not_yet(job, "readings")
+        which = "any attempt" if attempt is None else f"attempt {attempt}"
+        raise NotFoundError(f"Job {job_id} has no readings of {which}.")
+
+    async def hosts(self) -> tuple[Host, ...]:
+        """Every host whose worker has announced itself."""
+        return await self._store.hosts()
+
+    def workloads(self) -> dict[str, Any]:
+        """What can be trained, as JSON."""
+        return catalogue.listing()
+
+    async def unready(self) -> tuple[str, ...]:
+        """Why jobs cannot be served yet, a sentence each; nothing where they can."""
+        try:
+            await self._store.ping()
+            hosts = await self._store.hosts() if self._settings.supervised else ()
+        except UnavailableError as error:
+            return (str(error),)
+        return self._worker_missing(hosts) if self._settings.supervised else ()
+
+    def _worker_missing(self, hosts: Iterable[Host]) -> tuple[str, ...]:
+        name = self._settings.host_name
+        here = next((host for host in hosts if host.name == name), None)
+        if here is None:
+            return (f"The worker of {name} has not announced itself yet.",)
+        silence = datetime.now(UTC) - here.last_seen
+        if silence > timedelta(seconds=FRESH_HEARTBEATS * self._settings.heartbeat_s):
+            return (f"The worker of {name} was last heard {silence.total_seconds():.0f} s ago.",)
+        if not here.ready:
+            return (f"The worker of {name} has not warmed its first training process yet.",)
+        return ()
+
+    def _intensity(self, spec: JobSpec) -> CarbonIntensity:
+        return reference.intensity(
+            spec.carbon,
+            default_country=self._settings.country_iso_code,
+            default_region=self._settings.region,
+        )
+
+    def _unrun(self, job: Job, attempt: int, earlier: tuple[AttemptEnergy, ...]) -> EnergyReport:
+        if job.attempt != attempt:
+            raise _MovedError
+        return empty_report(
+            job_id=job.id,
+            spec=job.spec,
+            status=JobStatus.CANCELLED,
+            work=catalogue.facts(job.spec),
+            intensity=self._intensity(job.spec),
+            finished_at=datetime.now(UTC),
+            earlier=earlier,
+        )
+
+
+class _MovedError(Exception):
+    """An attempt began between two looks at a job."""
+
+
+def _not_yet(job: Job, what: str) -> StateError:
+    message = f"Job {job.id} is {job.status}: its {what} cannot be had yet."
+    return StateError(message, status=job.status)
+
+
+def _unstorable(spec: JobSpec) -> Iterable[FieldError]:
+    """Texts that the database cannot hold: PostgreSQL's have no character U+0000."""
+    texts = {"carbon.region": spec.carbon.region, **{f"tags.{k}": v for k, v in spec.tags.items()}}
+    return [
+        FieldError(field=field, expected="text without the character U+0000", received=text)
+        for field, text in texts.items()
+        if text and "\0" in text
+    ]
+
+
+def _misfits(spec: JobSpec, facts: WorkloadFacts, hosts: tuple[Host, ...]) -> Iterable[FieldError]:
+    """What no known host can give. Where no host is known, one may still come."""
+    able = [host.facts for host in hosts if _listens(host, spec)] or [h.facts for h in hosts]
+    if not able:
+        return
+    memory_gib = max(host.memory_gib for host in able)
+    if facts.memory_bytes > memory_gib * BYTES_PER_GIB:
+        needed = facts.memory_bytes / BYTES_PER_GIB
+        yield FieldError(
+            field="size",
+            expected=f"a model that fits {memory_gib:.1f} GiB, the largest known host's memory"
+            f" (this one needs about {needed:.1f} GiB)",
+            received=spec.size if isinstance(spec.size, str) else spec.size.model_dump(),
+        )
+    cpus = max(host.logical_cpus for host in able)
+    threads = spec.execution.threads
+    if isinstance(threads, int) and threads > cpus:
+        expected = f"at most {cpus}, the logical CPUs of the largest known host, or auto"
+        yield FieldError(field="execution.threads", expected=expected, received=threads)
+
+
+def _listens(host: Host, spec: JobSpec) -> bool:
+    return all(label in (*host.labels, f"host:{host.name}") for label in spec.placement.labels)

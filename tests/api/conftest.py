@@ -1,0 +1,168 @@
+"""An app on a store in memory, and a client that speaks to it without a network."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.api.app import create_app
+from app.domain.errors import NotFoundError, StateError
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus, Stage
+from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method, Reading, Readings
+from app.domain.specs import JobSpec
+from app.service import Service
+from app.settings import Settings
+
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+FACTS = HostFacts(
+    name="h1",
+    boot_id=None,
+    os="Linux",
+    python="3.11",
+    cpu_vendor=None,
+    cpu_model=None,
+    cpu_family=None,
+    cpu_model_number=None,
+    logical_cpus=2,
+    host_cpus=2,
+    memory_gib=8,
+)
+ABSENT = ComponentFacts(method=Method.ABSENT)
+METER = MeterFacts(cpu=ABSENT, gpu=ABSENT, ram=ABSENT, codecarbon="3.3.2")
+
+
+@dataclass(frozen=True)
+class Page:
+    items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+@dataclass
+class MemoryStore:
+    """What the routes need of a store, in memory; `fails` is raised by whatever is asked first."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    reports: dict[str, bytes] = field(default_factory=dict)
+    known_hosts: tuple[Host, ...] = ()
+    asked: dict[str, Any] = field(default_factory=dict)
+    fails: Exception | None = None
+
+    def _may_fail(self) -> None:
+        if self.fails:
+            raise self.fails
+
+    async def ping(self) -> None:
+        self._may_fail()
+
+    async def hosts(self) -> tuple[Host, ...]:
+        self._may_fail()
+        return self.known_hosts
+
+    async def submit(self, spec: JobSpec, *, max_queued: int) -> Job:
+        self._may_fail()
+        job = Job(
+            id=f"job-{len(self.jobs) + 1}",
+            status=JobStatus.QUEUED,
+            stage=None,
+            spec=spec,
+            spec_sha256=spec.sha256(),
+            progress=None,
+            queue_position=1,
+            host=None,
+            attempt=0,
+            created_at=NOW,
+            started_at=None,
+            finished_at=None,
+            error=None,
+        )
+        self.jobs[job.id] = job
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        self._may_fail()
+        if job_id not in self.jobs:
+            raise NotFoundError(f"There is no job {job_id}.")
+        return self.jobs[job_id]
+
+    async def list_jobs(self, **wanted: Any) -> Page:
+        self._may_fail()
+        self.asked = wanted
+        return Page(tuple(reversed(self.jobs.values())), "next")
+
+    async def attempts(self, job_id: str) -> tuple[()]:
+        return ()
+
+    async def cancel(self, job_id: str, queued_report: Callable[[Job], Any]) -> Job:
+        job = await self.get(job_id)
+        if job.status.final:
+            raise StateError(f"Job {job_id} is {job.status} already.", status=job.status)
+        if job.status == JobStatus.QUEUED:
+            self.reports[job_id] = queued_report(job).model_dump_json().encode()
+            self.set(job_id, status=JobStatus.CANCELLED)
+        return self.jobs[job_id]
+
+    async def report(self, job_id: str) -> bytes | None:
+        await self.get(job_id)
+        return self.reports.get(job_id)
+
+    async def readings(self, job_id: str, attempt: int | None = None) -> Readings | None:
+        job = await self.get(job_id)
+        if job.attempt == 0 or attempt not in (None, 1):
+            return None
+        first = Reading(t_s=0, cpu_j=None, gpu_j=None, ram_j=1.0)
+        return Readings(attempt=1, started_at=NOW, host=FACTS, meter=METER, readings=(first,))
+
+    def set(self, job_id: str, **changes: Any) -> None:
+        self.jobs[job_id] = self.jobs[job_id].model_copy(update=changes)
+
+    def start(self, job_id: str) -> None:
+        self.set(job_id, status=JobStatus.RUNNING, stage=Stage.SETUP, attempt=1, host="h1")
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("TRAINWATT_HOST_NAME", "h1")
+    return Settings()
+
+
+@pytest.fixture
+def a_host() -> Host:
+    return Host(
+        name="h1",
+        facts=FACTS,
+        meter=METER,
+        labels=("gpu",),
+        ready=True,
+        baseline=None,
+        started_at=NOW,
+        last_seen=NOW,
+        current_job=None,
+    )
+
+
+@pytest.fixture
+def app(memory: MemoryStore, settings: Settings) -> FastAPI:
+    @asynccontextmanager
+    async def open_service() -> AsyncIterator[Service]:
+        yield Service(memory, settings)
+
+    return create_app(open_service)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
