@@ -1,0 +1,324 @@
+"""Attempts at a job, for the worker that runs it: claim, store what comes, finish, put back.
+
+The fence: every write of a running job carries its attempt number, which the claim alone raises,
+and changes nothing where the job is not running that attempt any more.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import NotFoundError
+from app.domain.jobs import TRANSITIONS, Job, JobError, JobStatus, Progress, Stage
+from app.domain.readings import Reading, Readings
+from app.domain.reports import AttemptEnergy, EnergyReport
+from app.storage.connect import connect, unavailable
+from app.storage.database import Database
+from app.storage.jobs import report_row
+from app.storage.recovery import end_task
+from app.storage.rows import SELECT_JOB, from_live, header_of, job_from, pack, storable, unpack
+from app.storage.tables import attempts, jobs, live_readings
+
+# A host that vanishes without a word is noticed by the server after 10 + 3 × 5 s, and its locks
+# are free then. Without effect on a unix socket.
+KEEPALIVES = (
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+)
+
+
+class AttemptRecords(Database):
+    """The attempts; each write answers false where it was fenced."""
+
+    async def claim(self, job_id: str, host: str) -> Job | None:
+        """Take a waiting job: it runs, and its attempt is one more; null if it does not wait."""
+        async with self.transaction() as connection:
+            taken = await connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status == JobStatus.QUEUED.value)
+                .values(
+                    status=JobStatus.RUNNING.value,
+                    stage=Stage.STARTING.value,
+                    attempt=jobs.c.attempt + 1,
+                    host=host,
+                    started_at=sa.func.coalesce(jobs.c.started_at, sa.func.now()),
+                )
+            )
+            if taken.rowcount == 0:
+                return None
+            row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one()
+            await connection.execute(
+                attempts.insert().values(job_id=job_id, attempt=row.attempt, host=host)
+            )
+            return job_from(row)
+
+    async def cancel_requested(self, job_id: str) -> bool:
+        """Whether a user asked for the end of a running job."""
+        async with self.transaction() as connection:
+            return bool(
+                await connection.scalar(
+                    sa.select(jobs.c.cancel_requested).where(jobs.c.id == job_id)
+                )
+            )
+
+    async def begin_attempt(self, job_id: str, attempt: int, readings: Readings) -> bool:
+        """Store what is known of an attempt before its readings, and its first readings."""
+        async with self.transaction() as connection:
+            if not await _write(connection, job_id, attempt, {}):
+                return False
+            await connection.execute(
+                attempts.update().where(_is(job_id, attempt)).values(header=header_of(readings))
+            )
+            await _add(connection, job_id, attempt, readings.readings)
+            return True
+
+    async def append(
+        self,
+        job_id: str,
+        attempt: int,
+        readings: Sequence[Reading],
+        *,
+        stage: Stage | None = None,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Store further readings; stage and progress stay as they are where none is given."""
+        news: dict[str, Any] = {}
+        if stage is not None:
+            news["stage"] = stage.value
+        if progress is not None:
+            news["progress"] = progress.model_dump_json()
+        async with self.transaction() as connection:
+            if not await _write(connection, job_id, attempt, news):
+                return False
+            await _add(connection, job_id, attempt, readings)
+            return True
+
+    async def finish(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        status: JobStatus,
+        error: JobError | None,
+        report: EnergyReport,
+        readings: Readings | None,
+    ) -> bool:
+        """Store the end of a job: status, report and readings, in one transaction.
+
+        Without `readings`, those that were stored as they came are kept.
+
+        Raises:
+            ValueError: the status is none that a running job ends in.
+        """
+        if not status.final or status not in TRANSITIONS[JobStatus.RUNNING]:
+            raise ValueError(f"expected a final status, received {status!r}")
+        end = {
+            "status": status.value,
+            "stage": None,
+            "error": error.model_dump_json() if error else None,
+            "finished_at": sa.func.now(),
+        }
+        async with self.transaction() as connection:
+            if not await _write(connection, job_id, attempt, end):
+                return False
+            await connection.execute(report_row(job_id, report))
+            await _close(
+                connection,
+                job_id,
+                attempt,
+                ended=status.value,
+                energy_j=report.energy.total_j,
+                readings=readings,
+            )
+            return True
+
+    async def put_back(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        ended: str,
+        energy_j: float | None,
+        finish_queue_row: bool,
+    ) -> bool:
+        """Give a running job back to the queue, as a new task; what it used is kept.
+
+        A job whose end a user has asked for is not put back (false): the sweep finds it as an
+        orphan and ends it.
+
+        Args:
+            job_id: the job.
+            attempt: its attempt that ends here.
+            ended: `lost` (its worker vanished) or `stopped` (its worker stops).
+            energy_j: what the attempt used, as far as known.
+            finish_queue_row: end the old task too, where its worker cannot any more.
+        """
+        async with self.transaction() as connection:
+            back = {"status": JobStatus.QUEUED.value, "stage": None, "progress": None, "host": None}
+            old_task = await connection.scalar(
+                sa.select(jobs.c.queue_id).where(jobs.c.id == job_id).with_for_update()
+            )
+            if not await _write(connection, job_id, attempt, back, ~jobs.c.cancel_requested):
+                return False
+            await _close(connection, job_id, attempt, ended=ended, energy_j=energy_j, readings=None)
+            if finish_queue_row and old_task is not None:
+                await end_task(connection, old_task)
+            row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one()
+            queue_id = await self.defer(connection, job_from(row))
+            await connection.execute(
+                jobs.update().where(jobs.c.id == job_id).values(queue_id=queue_id)
+            )
+            return True
+
+    async def attempts(self, job_id: str) -> tuple[AttemptEnergy, ...]:
+        """How every ended attempt of a job ended, and what it used, by number."""
+        ended = (
+            sa.select(attempts.c.attempt, attempts.c.ended, attempts.c.energy_j)
+            .where(attempts.c.job_id == job_id, attempts.c.ended.is_not(None))
+            .order_by(attempts.c.attempt)
+        )
+        async with self.transaction() as connection:
+            rows = (await connection.execute(ended)).all()
+        return tuple(
+            AttemptEnergy(attempt=row.attempt, ended=row.ended, energy_j=row.energy_j)
+            for row in rows
+        )
+
+    async def readings(self, job_id: str, attempt: int | None = None) -> Readings | None:
+        """The readings of an attempt, the newest if none is named, as far as they are stored.
+
+        Raises:
+            NotFoundError: there is no job with this id.
+        """
+        if not storable(job_id):
+            raise NotFoundError(f"there is no job {job_id!r}")
+        async with self.transaction() as connection:
+            known = await connection.scalar(sa.select(jobs.c.attempt).where(jobs.c.id == job_id))
+            if known is None:
+                raise NotFoundError(f"there is no job {job_id!r}")
+            return await _stored(connection, job_id, known if attempt is None else attempt)
+
+    @asynccontextmanager
+    async def hold(self, job_id: str) -> AsyncIterator[None]:
+        """Hold the job's lock on a connection of its own; waits where another one holds it.
+
+        The lock goes with the connection, and so with this process: the sweep takes a running
+        job only where the lock is free.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        connection = await connect(self._url)
+        try:
+            await connection.set_autocommit(True)
+            await connection.execute(KEEPALIVES)
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [job_id])
+        except psycopg.OperationalError as error:
+            await connection.close()
+            raise unavailable(self._url, error) from error
+        except BaseException:
+            await connection.close()
+            raise
+        try:
+            yield
+        finally:
+            await connection.close()
+
+
+def _is(job_id: str, attempt: int) -> sa.ColumnElement[bool]:
+    return sa.and_(attempts.c.job_id == job_id, attempts.c.attempt == attempt)
+
+
+async def _write(
+    connection: AsyncConnection,
+    job_id: str,
+    attempt: int,
+    values: dict[str, Any],
+    *more: sa.ColumnElement[bool],
+) -> bool:
+    """The fence: change a job that runs this attempt; false where it does not any more.
+
+    The row stays locked until the transaction ends, so what follows in it is fenced too.
+    """
+    done = await connection.execute(
+        jobs.update()
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.attempt == attempt,
+            jobs.c.status == JobStatus.RUNNING.value,
+            *more,
+        )
+        .values(attempt=attempt, **values)
+    )
+    return done.rowcount == 1
+
+
+async def _add(
+    connection: AsyncConnection, job_id: str, attempt: int, readings: Sequence[Reading]
+) -> None:
+    if readings:
+        await connection.execute(
+            live_readings.insert(),
+            [
+                {"job_id": job_id, "attempt": attempt, "body": reading.model_dump_json()}
+                for reading in readings
+            ],
+        )
+
+
+async def _close(
+    connection: AsyncConnection,
+    job_id: str,
+    attempt: int,
+    *,
+    ended: str,
+    energy_j: float | None,
+    readings: Readings | None,
+) -> None:
+    """End an attempt: its readings become one value."""
+    whole = readings or await _stored(connection, job_id, attempt)
+    await connection.execute(
+        attempts.update()
+        .where(_is(job_id, attempt))
+        .values(
+            ended=ended,
+            ended_at=sa.func.now(),
+            energy_j=energy_j,
+            header=header_of(whole) if whole else None,
+            readings=pack(whole) if whole else None,
+        )
+    )
+    await connection.execute(
+        live_readings.delete().where(
+            live_readings.c.job_id == job_id, live_readings.c.attempt == attempt
+        )
+    )
+
+
+async def _stored(connection: AsyncConnection, job_id: str, attempt: int) -> Readings | None:
+    """One statement, so that an attempt that ends meanwhile is seen whole, before or after."""
+    live = (
+        sa.select(
+            sa.func.array_agg(
+                sa.dialects.postgresql.aggregate_order_by(
+                    sa.cast(live_readings.c.body, sa.Text), live_readings.c.id
+                ),
+                type_=sa.ARRAY(sa.Text),
+            )
+        )
+        .where(live_readings.c.job_id == job_id, live_readings.c.attempt == attempt)
+        .scalar_subquery()
+    )
+    row = (
+        await connection.execute(
+            sa.select(attempts.c.header, attempts.c.readings, live.label("live")).where(
+                _is(job_id, attempt)
+            )
+        )
+    ).one_or_none()
+    if row is None or row.header is None:
+        return None
+    return unpack(row.readings) if row.readings else from_live(row.header, row.live or ())

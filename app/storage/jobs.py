@@ -1,0 +1,218 @@
+"""Jobs as users see them: submit, get, list, cancel, report."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import FieldError, NotFoundError, QueueFullError, SpecError, StateError
+from app.domain.jobs import Job, JobStatus
+from app.domain.reports import EnergyReport
+from app.domain.specs import JobSpec
+from app.storage.database import Database
+from app.storage.rows import SELECT_JOB, job_from, storable
+from app.storage.tables import jobs, reports
+
+SUBMIT_LOCK = 7_236_451_908_112_002  # held while the queue is counted and a job is added
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPage:
+    """Some jobs, newest first, and where the next ones begin; null at the end."""
+
+    items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class JobRecords(Database):
+    """The jobs, for those who ask for them."""
+
+    async def submit(self, spec: JobSpec, *, max_queued: int) -> Job:
+        """Add a job and its queue task in one transaction.
+
+        Raises:
+            SpecError: a tag holds what cannot be stored.
+            QueueFullError: `max_queued` jobs wait already.
+        """
+        _check_tags(spec)
+        async with self.transaction() as connection:
+            await _check_room(connection, max_queued)
+            job_id = await connection.scalar(_insert(spec))
+            job = await _fetch(connection, str(job_id))
+            queue_id = await self.defer(connection, job)
+            await connection.execute(
+                jobs.update().where(jobs.c.id == job.id).values(queue_id=queue_id)
+            )
+            return await _fetch(connection, job.id)
+
+    async def get(self, job_id: str) -> Job:
+        """A job as it is now.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        async with self.transaction() as connection:
+            return await _fetch(connection, job_id)
+
+    async def list_jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        model_type: str | None = None,
+        host: str | None = None,
+        tag: tuple[str, str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """Jobs that match all that is given, newest first; jobs added meanwhile do not shift pages.
+
+        Raises:
+            SpecError: the cursor is none of ours, or the limit is below 1.
+        """
+        if limit < 1:
+            raise SpecError(FieldError(field="limit", expected="1 or more", received=limit))
+        query = SELECT_JOB.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
+        for column, value in (
+            (jobs.c.status, status.value if status else None),
+            (jobs.c.model_type, model_type),
+            (jobs.c.host, host),
+        ):
+            query = query if value is None else query.where(column == value)
+        if tag:
+            query = query.where(jobs.c.tags.contains({tag[0]: tag[1]}))
+        if cursor is not None:
+            created_at, job_id = _read_cursor(cursor)
+            before = sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(
+                sa.literal(created_at), sa.literal(job_id)
+            )
+            query = query.where(before)
+        if not all(storable(text) for text in (model_type, host, *(tag or ())) if text):
+            return JobPage(items=(), next_cursor=None)
+        async with self.transaction() as connection:
+            found = [job_from(row) for row in await connection.execute(query)]
+        items = tuple(found[:limit])
+        return JobPage(items=items, next_cursor=_cursor(items[-1]) if found[limit:] else None)
+
+    async def cancel(self, job_id: str, queued_report: Callable[[Job], EnergyReport]) -> Job:
+        """Cancel a job: one that waits at once, with that report; one that runs by its worker.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            StateError: it is final already.
+        """
+        async with self.transaction() as connection:
+            job, queue_id = await _lock(connection, job_id)
+            if job.status.final:
+                raise StateError(f"job {job_id} is {job.status} already", status=job.status)
+            this = jobs.update().where(jobs.c.id == job.id)
+            if job.status is JobStatus.QUEUED:
+                await connection.execute(
+                    this.values(status=JobStatus.CANCELLED.value, finished_at=sa.func.now())
+                )
+                await connection.execute(report_row(job.id, queued_report(job)))
+            else:
+                await connection.execute(this.values(cancel_requested=True))
+            if queue_id is not None:
+                await self.abort(connection, queue_id)
+            return await _fetch(connection, job.id)
+
+    async def report(self, job_id: str) -> bytes | None:
+        """The JSON of a job's report as it was stored; null while the job is not final.
+
+        Raises:
+            NotFoundError: there is no job with this id.
+        """
+        async with self.transaction() as connection:
+            await _fetch(connection, job_id)
+            body = await connection.scalar(
+                sa.select(reports.c.body).where(reports.c.job_id == job_id)
+            )
+        return bytes(body) if body is not None else None
+
+
+def report_row(job_id: str, report: EnergyReport) -> sa.Insert:
+    """The statement that stores a report."""
+    return reports.insert().values(job_id=job_id, body=report.model_dump_json().encode())
+
+
+def _check_tags(spec: JobSpec) -> None:
+    wrong = [key for key, value in spec.tags.items() if not storable(value)]
+    if wrong:
+        raise SpecError(
+            *(
+                FieldError(
+                    field=f"tags.{key}", expected="text without NUL", received=spec.tags[key]
+                )
+                for key in wrong
+            )
+        )
+
+
+async def _check_room(connection: AsyncConnection, max_queued: int) -> None:
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMIT_LOCK)))
+    waiting = await connection.scalar(
+        sa.select(sa.func.count()).where(jobs.c.status == JobStatus.QUEUED.value)
+    )
+    if int(waiting or 0) >= max_queued:
+        raise QueueFullError(
+            f"{waiting} jobs wait already and at most {max_queued} may: try again later"
+        )
+
+
+def _insert(spec: JobSpec) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]:
+    return (
+        jobs.insert()
+        .values(
+            id=str(uuid.uuid4()),
+            status=JobStatus.QUEUED.value,
+            spec=spec.model_dump_json(),
+            spec_sha256=spec.sha256(),
+            model_type=spec.model_type,
+            priority=spec.priority,
+            tags=spec.tags,
+        )
+        .returning(jobs.c.id)
+    )
+
+
+async def _fetch(connection: AsyncConnection, job_id: str) -> Job:
+    missing = NotFoundError(f"there is no job {job_id!r}")
+    if not storable(job_id):
+        raise missing
+    row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one_or_none()
+    if row is None:
+        raise missing
+    return job_from(row)
+
+
+async def _lock(connection: AsyncConnection, job_id: str) -> tuple[Job, int | None]:
+    """A job that nobody else changes until the transaction ends, and its id in the queue."""
+    if storable(job_id):
+        await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    job = await _fetch(connection, job_id)
+    return job, await connection.scalar(sa.select(jobs.c.queue_id).where(jobs.c.id == job_id))
+
+
+def _cursor(job: Job) -> str:
+    return base64.urlsafe_b64encode(
+        json.dumps([job.created_at.isoformat(), job.id]).encode()
+    ).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    wrong = SpecError(
+        FieldError(field="cursor", expected="the `next_cursor` of an answer", received=cursor)
+    )
+    try:
+        moment, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        created_at = datetime.fromisoformat(moment)
+    except (ValueError, TypeError) as error:
+        raise wrong from error
+    if created_at.tzinfo is None or not isinstance(job_id, str) or not storable(job_id):
+        raise wrong
+    return created_at, job_id

@@ -1,0 +1,88 @@
+"""Rows of the tables as the domain's values."""
+
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
+from app.domain.readings import Reading, Readings
+from app.domain.specs import JobSpec
+from app.storage.tables import jobs
+
+
+def _position() -> sa.ColumnElement[int | None]:
+    """The place of a waiting job in the queue, 1 being next; null for the others."""
+    other = jobs.alias("other")
+    ahead = (
+        sa.select(sa.func.count() + 1)
+        .where(
+            other.c.status == JobStatus.QUEUED.value,
+            sa.or_(
+                other.c.priority > jobs.c.priority,
+                sa.and_(other.c.priority == jobs.c.priority, other.c.queue_id < jobs.c.queue_id),
+            ),
+        )
+        .correlate(jobs)
+        .scalar_subquery()
+    )
+    return sa.case((jobs.c.status == JobStatus.QUEUED.value, ahead)).label("queue_position")
+
+
+SELECT_JOB = sa.select(jobs, _position())
+
+
+def job_from(row: Any) -> Job:
+    """A job from a row of `SELECT_JOB`."""
+    return Job(
+        id=row.id,
+        status=JobStatus(row.status),
+        stage=Stage(row.stage) if row.stage else None,
+        spec=JobSpec.model_validate_json(row.spec),
+        spec_sha256=row.spec_sha256,
+        progress=Progress.model_validate_json(row.progress) if row.progress else None,
+        queue_position=row.queue_position,
+        host=row.host,
+        attempt=row.attempt,
+        created_at=row.created_at.astimezone(UTC),
+        started_at=utc(row.started_at),
+        finished_at=utc(row.finished_at),
+        error=JobError.model_validate_json(row.error) if row.error else None,
+    )
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment in UTC, whatever the session's time zone."""
+    return moment.astimezone(UTC) if moment else None
+
+
+def header_of(readings: Readings) -> str:
+    """All of an attempt's readings but the readings themselves, as JSON."""
+    return readings.model_copy(update={"readings": ()}).to_bytes().decode()
+
+
+def from_live(header: str, bodies: Sequence[str]) -> Readings:
+    """The readings of an attempt that is stored row by row."""
+    taken = tuple(Reading.model_validate_json(body) for body in bodies)
+    return Readings.model_validate_json(header).model_copy(update={"readings": taken})
+
+
+def pack(readings: Readings) -> bytes:
+    """An attempt's readings as one compressed value."""
+    return zlib.compress(readings.to_bytes())
+
+
+def unpack(packed: bytes) -> Readings:
+    """The readings that were packed, to the byte."""
+    return Readings.model_validate_json(zlib.decompress(packed))
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold a text: no NUL, and no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

@@ -1,0 +1,107 @@
+"""The tables that are ours, as SQLAlchemy sees them; procrastinate's stand beside them.
+
+Text that must come back byte for byte (specs, readings) is of the type `json`, which keeps it as
+it was written; `jsonb` would reorder keys and rewrite numbers.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class JsonText(sa.types.UserDefinedType[str]):
+    """A `json` column that goes in and comes out as the text that was written."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The name of the type in DDL."""
+        return "JSON"
+
+    def column_expression(self, column: Any) -> sa.ColumnElement[str]:
+        """Read as text, so that the driver does not parse it."""
+        return sa.cast(column, sa.Text)
+
+
+def _moment() -> sa.TIMESTAMP:
+    return sa.TIMESTAMP(timezone=True)
+
+
+metadata = sa.MetaData()
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text),
+    sa.Column("spec", JsonText, nullable=False),
+    sa.Column("spec_sha256", sa.Text, nullable=False),
+    sa.Column("model_type", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("tags", JSONB, nullable=False),
+    sa.Column("progress", JsonText),
+    sa.Column("host", sa.Text),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("queue_id", sa.BigInteger),
+    sa.Column("error", JsonText),
+    sa.Column("created_at", _moment(), nullable=False, server_default=sa.func.now()),
+    sa.Column("started_at", _moment()),
+    sa.Column("finished_at", _moment()),
+    sa.Index("jobs_by_time", "created_at", "id"),
+    sa.Index("jobs_by_status", "status", "created_at", "id"),
+    sa.Index("jobs_by_model_type", "model_type", "created_at", "id"),
+    sa.Index("jobs_by_host", "host", "created_at", "id"),
+    sa.Index("jobs_by_spec", "spec_sha256"),
+    sa.Index("jobs_by_tag", "tags", postgresql_using="gin"),
+    sa.Index("jobs_by_queue_id", "queue_id"),
+    sa.Index("jobs_waiting", "priority", "queue_id", postgresql_where=sa.text("status = 'queued'")),
+)
+
+# One row an attempt, from its claim on. `header` is the attempt's readings without any reading;
+# `readings`, once it has ended, is the whole as zlib-compressed JSON.
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("claimed_at", _moment(), nullable=False, server_default=sa.func.now()),
+    sa.Column("header", JsonText),
+    sa.Column("readings", sa.LargeBinary),
+    sa.Column("ended", sa.Text),
+    sa.Column("ended_at", _moment()),
+    sa.Column("energy_j", sa.Double),
+)
+
+# One row a reading of an attempt that runs.
+live_readings = sa.Table(
+    "live_readings",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("body", JsonText, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["job_id", "attempt"], ["attempts.job_id", "attempts.attempt"], ondelete="CASCADE"
+    ),
+    sa.Index("live_readings_by_attempt", "job_id", "attempt", "id"),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("body", JsonText, nullable=False),
+    sa.Column("current_job", sa.Text),
+    sa.Column("last_seen", _moment(), nullable=False, server_default=sa.func.now()),
+)
