@@ -1,0 +1,304 @@
+"""The commands of `trainwatt`, their exit codes, and errors as one readable sentence each."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.cli import tables
+from app.cli.report import render
+from app.cli.specs import Body, checked, takes_spec
+from app.cli.watch import follow
+from app.client import Client, as_job, job_path, parse
+from app.domain.errors import (
+    QueueFullError,
+    SpecError,
+    TrainwattError,
+    UnavailableError,
+)
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.reports import EnergyReport
+from app.settings import load
+
+OK, JOB_FAILED, WRONG_USE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+cli = typer.Typer(
+    name="trainwatt",
+    help="What a training run costs in energy, with an interval, and how sure that figure is.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothing else.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where the data live (TRAINWATT_DATA_DIR).")]
+
+
+def main() -> int:
+    """Run one command; its exit code: 0, 1 the job failed, 2 wrong use, 3 nothing answers."""
+    try:
+        cli()
+    except SpecError as error:
+        for field in error.errors:
+            received = json.dumps(field.received, ensure_ascii=False)
+            _complain(f"{field.field}: expected {field.expected}, received {received}")
+        return WRONG_USE
+    except (UnavailableError, QueueFullError) as error:
+        _complain(str(error))
+        return UNREACHABLE
+    except TrainwattError as error:
+        _complain(str(error))
+        return WRONG_USE
+    return OK
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any free one.")] = None,
+    data_dir: DataDir = None,
+    throwaway: Annotated[bool, typer.Option("--throwaway", hidden=True)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run API, worker and database until Ctrl-C."""
+    from app import supervisor
+
+    settings = load(host=host, port=port, data_dir=data_dir and data_dir.expanduser().absolute())
+
+    def on_ready(ready: supervisor.Ready) -> None:
+        if as_json:
+            _print_json({"url": ready.url, "data_dir": str(ready.data_dir)}, indent=None)
+            return
+        _out(f"trainwatt is ready at {ready.url}")
+        _out(f"Data and logs are in {ready.data_dir}")
+        if ready.cluster_dir and not ready.cluster_dir.is_relative_to(ready.data_dir):
+            _out(f"The database is in {ready.cluster_dir}")
+
+    supervisor.serve(settings, on_ready, throwaway=throwaway)
+
+
+@cli.command()
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any free one.")] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run the API alone, on TRAINWATT_DATABASE_URL or a database of its own."""
+    from app import bootstrap, logs, supervisor
+    from app.cli.api import run as run_api
+
+    settings = load(host=host, port=port)
+    listener = socket.socket(fileno=fd) if fd is not None else supervisor.listen(settings)
+    logs.configure("api", settings)
+    run_api(bootstrap.make_api(settings), listener)
+
+
+@cli.command()
+def worker() -> None:
+    """Run one measuring worker on TRAINWATT_DATABASE_URL."""
+    sys.stdout.flush()  # a process of its own module: the fork server imports `__main__` again
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "app.worker"])
+
+
+@cli.command()
+@takes_spec
+def submit(
+    body: Body,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue one training."""
+    checked(body)
+    with _client() as client:
+        data = client.call("POST", "/v1/jobs", body=body)
+        if wait:
+            _watch(client, data["id"], as_json=as_json)
+        _show_job(data, as_json=as_json)
+
+
+@cli.command()
+@takes_spec
+def run(
+    body: Body,
+    data_dir: DataDir = None,
+    throwaway: Annotated[
+        bool, typer.Option("--throwaway", help="In a new data directory, deleted at the end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run one training without a running service, and print its energy report."""
+    from app.cli import own
+
+    own.check(body)
+    settings = load(data_dir=data_dir and data_dir.expanduser().absolute())
+    console = _progress_console(as_json=as_json)
+    try:
+        with (
+            own.service(settings, throwaway=throwaway, say=_complain, console=console) as here,
+            Client(here.url, settings.api_key) as client,
+        ):
+            job = own.run(here, client, body, console, _complain)
+            data = client.call("GET", f"{job_path(job.id)}/report")
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    _show_report(data, as_json=as_json)
+    raise typer.Exit(_code(job))
+
+
+@cli.command("list")
+def list_jobs(  # noqa: PLR0917 -- options by name
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs of this status.")] = None,
+    model_type: Annotated[str | None, typer.Option(help="Only this model type.")] = None,
+    host: Annotated[str | None, typer.Option(help="Only this host.")] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this tag.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Of the page before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    params = {
+        "status": status.value if status else None,
+        "model_type": model_type,
+        "host": host,
+        "tag": tag and tag.replace("=", ":", 1),
+        "limit": limit,
+        "cursor": cursor,
+    }
+    with _client() as client:
+        page = client.call("GET", "/v1/jobs", params=params)
+    if as_json:
+        _print_json(page)
+        return
+    _console().print(tables.jobs(as_job(item) for item in page["items"]))
+    if page.get("next_cursor"):
+        _out(f"More: --cursor {page['next_cursor']}")
+
+
+@cli.command()
+def show(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job."""
+    with _client() as client:
+        _show_job(client.call("GET", job_path(job_id)), as_json=as_json)
+
+
+@cli.command()
+def watch(job_id: JobId, as_json: AsJson = False) -> None:
+    """Follow a job to its end; Ctrl-C stops watching, not the job."""
+    with _client() as client:
+        _watch(client, job_id, as_json=as_json)
+
+
+@cli.command()
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Cancel a job."""
+    with _client() as client:
+        data = client.call("POST", f"{job_path(job_id)}/cancel")
+    if as_json:
+        _print_json(data)
+        return
+    job = as_job(data)
+    _out(job.status.value if job.status.final else f"{job.status.value}, asked to stop")
+
+
+@cli.command()
+def report(job_id: JobId, as_json: AsJson = False) -> None:
+    """Print the energy report of a finished job."""
+    with _client() as client:
+        data = client.call("GET", f"{job_path(job_id)}/report")
+    _show_report(data, as_json=as_json)
+
+
+@cli.command()
+def hosts(as_json: AsJson = False) -> None:
+    """List the hosts that measure."""
+    with _client() as client:
+        data = client.call("GET", "/v1/hosts")
+    if as_json:
+        _print_json(data)
+    else:
+        _console().print(tables.hosts(parse(Host, item) for item in data["items"]))
+
+
+@cli.command()
+def workloads(as_json: AsJson = False) -> None:
+    """List what can be trained."""
+    with _client() as client:
+        data = client.call("GET", "/v1/workloads")
+    if as_json:
+        _print_json(data)
+    else:
+        _console().print(tables.workloads(data))
+
+
+@contextmanager
+def _client() -> Iterator[Client]:
+    settings = load()
+    with Client(settings.url, settings.api_key) as client:
+        yield client
+
+
+def _watch(client: Client, job_id: str, *, as_json: bool) -> None:
+    """Follow a job and exit with what became of it."""
+    try:
+        job = follow(client, job_id, _progress_console(as_json=as_json))
+    except KeyboardInterrupt:
+        _complain(f"stopped watching; the job goes on (trainwatt watch {job_id})")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        _print_json(job.public())
+    else:
+        _out(f"trainwatt report {job_id} shows its energy.")
+    raise typer.Exit(_code(job))
+
+
+def _code(job: Job) -> int:
+    return OK if job.status is JobStatus.SUCCEEDED else JOB_FAILED
+
+
+def _show_job(data: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(data)
+    else:
+        _console().print(tables.job(as_job(data)))
+
+
+def _show_report(data: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(data)
+    else:
+        render(parse(EnergyReport, data), _console())
+
+
+def _console() -> Console:
+    """Standard output for people; 80 columns where it is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 80)
+
+
+def _progress_console(*, as_json: bool) -> Console:
+    """Progress goes beside the answer: to standard error where that answer is JSON."""
+    return Console(stderr=as_json, highlight=False)
+
+
+def _print_json(data: Any, *, indent: int | None = 2) -> None:
+    _out(json.dumps(data, ensure_ascii=False, indent=indent))
+
+
+def _out(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def _complain(text: str) -> None:
+    print(f"trainwatt: {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,175 @@
+"""A job spec from the options of `submit` and `run`, on top of a file where one is given."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from app.api.validation import json_object, validated
+from app.domain.errors import UsageError
+from app.domain.specs import JobSpec
+
+Body = dict[str, Any]
+
+
+def _number_or_auto(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected auto or a whole number, received {text!r}") from None
+
+
+def _size(text: str) -> str | Body:
+    """`base`, or `width=1.5,depth=2`."""
+    if "=" not in text:
+        return text
+    parts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+    try:
+        return {"width": float(parts.pop("width")), "depth": int(parts.pop("depth")), **parts}
+    except (KeyError, ValueError):
+        raise typer.BadParameter(
+            f"expected a name (base) or width=1.5,depth=2, received {text!r}"
+        ) from None
+
+
+def _shape(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected 100,10, received {text!r}") from None
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise typer.BadParameter(f"expected key=value, received {text!r}")
+    return name, value
+
+
+def spec_body(
+    *,
+    model_type: Annotated[str | None, typer.Option(help="cnn, rnn or attention.")] = None,
+    size: Annotated[
+        Any, typer.Option(parser=_size, metavar="SIZE", help="A name, or width=1.5,depth=2.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="mnist5k, digits or synthetic.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training samples (default: all).")] = None,
+    shape: Annotated[
+        Any, typer.Option(parser=_shape, metavar="N,N", help="Of the data set synthetic.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="Of the data set synthetic.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of data, weights and order.")] = None,
+    country: Annotated[
+        str | None, typer.Option(metavar="ISO3", help="Prices the run in CO2e: FRA, DEU, …")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="A region of the country.")] = None,
+    intensity: Annotated[
+        float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, in g CO2e/kWh.")
+    ] = None,
+    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness.")] = None,
+    threads: Annotated[
+        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Of TensorFlow.")
+    ] = None,
+    steps_per_execution: Annotated[
+        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Steps a call.")
+    ] = None,
+    timeout_s: Annotated[float | None, typer.Option(help="Stop the run after seconds.")] = None,
+    label: Annotated[str | None, typer.Option(help="Run on a worker with this label.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    tag: Annotated[
+        list[Any] | None,
+        typer.Option(parser=_tag, metavar="KEY=VALUE", help="A tag; can be repeated."),
+    ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A spec as JSON (-: standard input); options on top."),
+    ] = None,
+) -> Body:
+    """The body of a submission: the file's fields, with every option that was given on top.
+
+    Raises:
+        UsageError: the file cannot be read.
+        SpecError: the file holds no JSON object.
+    """
+    options: dict[str, Any] = {
+        "model_type": model_type,
+        "size": size,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "priority": priority,
+        "dataset": {"name": dataset, "samples": samples, "shape": shape, "classes": classes},
+        "execution": {"threads": threads, "steps_per_execution": steps_per_execution},
+        "limits": {"timeout_s": timeout_s},
+        "placement": {"labels": [label] if label else None},
+        "carbon": {
+            "country_iso_code": country,
+            "region": region,
+            "intensity_g_per_kwh": intensity,
+            "pue": pue,
+        },
+        "tags": dict(tag or []),
+    }
+    return _on_top(_read(spec) if spec else {}, options)
+
+
+def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `(body, *, …)` the options of `spec_body` in place of its first argument."""
+    own = inspect.signature(command).parameters
+    spec = inspect.signature(spec_body).parameters
+
+    def with_options(**given: Any) -> None:
+        body = spec_body(**{name: given.pop(name) for name in spec})
+        command(body, **given)
+
+    kept = [p.replace(kind=p.KEYWORD_ONLY) for name, p in own.items() if name != "body"]
+    with_options.__name__ = command.__name__
+    with_options.__doc__ = command.__doc__
+    with_options.__signature__ = inspect.Signature([*spec.values(), *kept])  # type: ignore[attr-defined]
+    hints = get_type_hints(spec_body, include_extras=True) | get_type_hints(
+        command, include_extras=True
+    )
+    with_options.__annotations__ = {name: hints[name] for name in [*spec, *own] if name != "body"}
+    return with_options
+
+
+def checked(body: Body) -> JobSpec:
+    """The spec that a body describes, with the ranges of every field checked.
+
+    Raises:
+        SpecError: each field that does not hold.
+    """
+    return validated(JobSpec, body)
+
+
+def _on_top(body: Body, options: dict[str, Any]) -> Body:
+    """Options that were given replace the fields of the body, level by level.
+
+    A part of the body that is no object stays as it is: the check names it.
+    """
+    merged = dict(body)
+    for name, value in options.items():
+        if isinstance(value, dict) and name != "size":
+            part = merged.get(name, {})
+            inner = _on_top(part, value) if isinstance(part, dict) else part
+            if inner or name in body:
+                merged[name] = inner
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
+def _read(name: str) -> Body:
+    try:
+        return json_object(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--spec: {name} cannot be read ({error.strerror})") from error

@@ -1,0 +1,315 @@
+"""The typed Python client of a running service: plain calls over HTTP, errors as domain errors."""
+
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import BaseModel
+
+from app.domain.errors import (
+    FieldError,
+    NotFoundError,
+    QueueFullError,
+    SpecError,
+    StateError,
+    TrainwattError,
+    UnavailableError,
+    UsageError,
+)
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.quantities import Frozen
+from app.domain.readings import Readings
+from app.domain.reports import EnergyReport
+from app.domain.specs import JobSpec
+
+Model = TypeVar("Model", bound=BaseModel)
+
+DEFAULT_TIMEOUT_S = 30.0
+FIRST_SERVER_ERROR = 500
+ERRORS: dict[int, type[TrainwattError]] = {
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.TOO_MANY_REQUESTS: QueueFullError,
+}
+JSON_BODY = {"Content-Type": "application/json"}
+
+
+class JobList(Frozen):
+    """One page of jobs, newest first; `next_cursor` is null on the last one."""
+
+    items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class Client:
+    """A service at one URL. A context manager; every call raises domain errors alone.
+
+    Answers of a newer service are understood: fields that this client does not know are ignored.
+    """
+
+    def __init__(
+        self, url: str, api_key: str | None = None, *, timeout: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            url: where the service answers, `http://127.0.0.1:8000`.
+            api_key: sent as a bearer token where given.
+            timeout: seconds that one call may take.
+
+        Raises:
+            UsageError: the URL is not one.
+        """
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout
+        self._http = httpx.Client(
+            base_url=_checked(self.url),
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=timeout,
+            trust_env=not _is_loopback(self.url),  # no proxy stands between us and ourselves
+        )
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str | int | None] | None = None,
+    ) -> Any:
+        """One call, answered as the API's own JSON.
+
+        Raises:
+            SpecError: the service refuses the spec or a parameter (422).
+            NotFoundError: there is no such thing (404).
+            StateError: the thing's state does not allow this (409).
+            QueueFullError: too many jobs wait (429).
+            UsageError: the service refuses the call in another way (other 4xx).
+            UnavailableError: nothing answers, not in time, or not as trainwatt would.
+        """
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        with self._reachable():
+            response = self._http.request(
+                method,
+                path,
+                content=_encoded(body),
+                headers=JSON_BODY if body else {},
+                params=given,
+            )
+        return self._answer(response)
+
+    def submit(self, spec: JobSpec | Mapping[str, Any]) -> Job:
+        """Queue a training; the job as it was queued.
+
+        Raises:
+            SpecError: a field of the spec does not hold.
+            QueueFullError: too many jobs wait already.
+            UnavailableError: the service does not answer.
+        """
+        body = spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec
+        return as_job(self.call("POST", "/v1/jobs", body=body))
+
+    def get(self, job_id: str) -> Job:
+        """One job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: the service does not answer.
+        """
+        return as_job(self.call("GET", job_path(job_id)))
+
+    def list(
+        self,
+        *,
+        status: JobStatus | None = None,
+        model_type: str | None = None,
+        host: str | None = None,
+        tag: tuple[str, str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> JobList:
+        """One page of jobs, newest first.
+
+        Raises:
+            SpecError: a filter or the cursor does not hold.
+            UnavailableError: the service does not answer.
+        """
+        params = {
+            "status": status.value if status else None,
+            "model_type": model_type,
+            "host": host,
+            "tag": ":".join(tag) if tag else None,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        page = self.call("GET", "/v1/jobs", params=params)
+        return JobList(items=tuple(map(as_job, page["items"])), next_cursor=page.get("next_cursor"))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for the end of a job; a queued one is cancelled at once.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the job is final already.
+            UnavailableError: the service does not answer.
+        """
+        return as_job(self.call("POST", f"{job_path(job_id)}/cancel"))
+
+    def report(self, job_id: str) -> EnergyReport:
+        """The energy report of a final job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the job is not final yet.
+            UnavailableError: the service does not answer.
+        """
+        return parse(EnergyReport, self.call("GET", f"{job_path(job_id)}/report"))
+
+    def readings(self, job_id: str) -> Readings:
+        """The raw readings of a job's newest attempt.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the job has no readings.
+            UnavailableError: the service does not answer.
+        """
+        return parse(Readings, self.call("GET", f"{job_path(job_id)}/readings"))
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Every host that a worker announced.
+
+        Raises:
+            UnavailableError: the service does not answer.
+        """
+        return tuple(parse(Host, item) for item in self.call("GET", "/v1/hosts")["items"])
+
+    def workloads(self) -> dict[str, Any]:
+        """What can be trained: model types with their sizes, and data sets.
+
+        Raises:
+            UnavailableError: the service does not answer.
+        """
+        answer: dict[str, Any] = self.call("GET", "/v1/workloads")
+        return answer
+
+    def ready(self) -> bool:
+        """Whether the service answers and everything that it needs does too; raises nothing."""
+        try:
+            self.call("GET", "/readyz")
+        except TrainwattError:
+            return False
+        return True
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise UnavailableError(
+                f"the service at {self.url} did not answer within {self._timeout_s:g} s: look at "
+                "its logs, or set TRAINWATT_URL to another one"
+            ) from error
+        except httpx.TransportError as error:
+            raise UnavailableError(
+                f"no service can be reached at {self.url}: start one with `trainwatt serve`, or "
+                "set TRAINWATT_URL to where it runs"
+            ) from error
+
+    def _answer(self, response: httpx.Response) -> Any:
+        body = self._body(response)
+        if response.is_success:
+            return body
+        raise self._error(response.status_code, body if isinstance(body, dict) else {})
+
+    def _body(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise UnavailableError(
+                f"what answers at {self.url} does not speak as trainwatt does (HTTP "
+                f"{response.status_code}, no JSON): set TRAINWATT_URL to where it runs"
+            ) from error
+
+    def _error(self, status: int, problem: dict[str, Any]) -> TrainwattError:
+        detail = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+        if status >= FIRST_SERVER_ERROR:
+            return UnavailableError(
+                f"the service at {self.url} cannot answer now: {detail} (request "
+                f"{problem.get('request_id', 'unknown')}); look at its logs, or start it again "
+                "with `trainwatt serve`"
+            )
+        if status == HTTPStatus.UNPROCESSABLE_ENTITY and problem.get("errors"):
+            return SpecError(*map(_field_error, problem["errors"]))
+        if status == HTTPStatus.CONFLICT:
+            return StateError(detail, status=str(problem.get("job_status", "unknown")))
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return UsageError(f"{detail} Set TRAINWATT_API_KEY to a key of this service.")
+        return ERRORS.get(status, UsageError)(detail)
+
+
+def as_job(data: Mapping[str, Any]) -> Job:
+    """A job from the API's JSON; links are left out."""
+    return parse(Job, data)
+
+
+def parse(model: type[Model], data: Any) -> Model:
+    """A domain object from the API's JSON; fields that we do not know yet are ignored."""
+    return model.model_validate(data, extra="ignore")
+
+
+def job_path(job_id: str) -> str:
+    """The path of one job."""
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    return FieldError(
+        field=str(error.get("field", "")),
+        expected=str(error.get("expected", "")),
+        received=error.get("received"),
+    )
+
+
+def _encoded(body: Any) -> bytes | None:
+    """NaN and infinity go out as they are: the service names the field that they stand in."""
+    return None if body is None else json.dumps(body).encode()
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(
+            f"TRAINWATT_URL: expected a URL such as http://127.0.0.1:8000, received {url!r}"
+        )
+    return url
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,1 @@
+"""One measured job at a time: queue task, training process, meter thread, sweep."""

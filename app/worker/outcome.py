@@ -1,0 +1,60 @@
+"""How an attempt ended, from what its process said and how it went."""
+
+import signal
+from pathlib import Path
+
+from app.domain.jobs import JobError, JobStatus
+from app.domain.specs import JobSpec
+from app.worker.messages import Ended, Failure
+
+VMSTAT = Path("/proc/vmstat")
+
+
+def outcome(
+    *, ended: Ended, failure: Failure | None, cut: JobStatus | None, oom_kills: int, spec: JobSpec
+) -> tuple[JobStatus, JobError | None]:
+    """The final status and its error.
+
+    Args:
+        ended: the process is gone.
+        failure: what the training raised, if it did.
+        cut: the status that the worker ended the process for, if it did.
+        oom_kills: how many processes the kernel killed for memory meanwhile.
+        spec: what was asked for.
+    """
+    if ended.error is not None:
+        return JobStatus.FAILED, JobError(code="meter_failed", message=str(ended.error))
+    if ended.exit_code == 0:
+        return JobStatus.SUCCEEDED, None
+    if failure is not None:
+        return JobStatus.FAILED, JobError(code=failure.code, message=failure.message)
+    if cut is JobStatus.TIMED_OUT:
+        message = f"stopped after limits.timeout_s = {spec.limits.timeout_s:g} s"
+        return cut, JobError(code="timeout", message=message)
+    if cut is not None:
+        return cut, None
+    return JobStatus.FAILED, _killed(ended.exit_code, oom_kills)
+
+
+def _killed(exit_code: int | None, oom_kills: int) -> JobError:
+    """A process that ended without a word."""
+    if exit_code == -signal.SIGKILL and oom_kills:
+        return JobError(
+            code="out_of_memory",
+            message="the kernel killed the training process because memory ran out; "
+            "a smaller size, batch_size or dataset.samples needs less",
+        )
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return JobError(code="killed", message=f"the training process was ended by {name}")
+    return JobError(
+        code="lost", message=f"the training process ended without a result (code {exit_code})"
+    )
+
+
+def oom_kill_count(vmstat: Path = VMSTAT) -> int:
+    """How many processes the kernel has killed for memory since it started; 0 if unknown."""
+    if not vmstat.exists():
+        return 0
+    lines = dict(line.split() for line in vmstat.read_text().splitlines())
+    return int(lines.get("oom_kill", 0))

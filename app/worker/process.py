@@ -1,0 +1,156 @@
+"""A training process for each job, from a warm fork server, under the meter's one thread."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import connection, context, forkserver, get_context
+from pathlib import Path
+
+from app.domain.errors import UnavailableError
+from app.domain.readings import Reading
+from app.domain.specs import JobSpec
+from app.worker import child
+from app.worker.messages import Ended, Event, Failure, Forked, Mark, Message, Seen, Step
+
+START_S = 120.0
+
+Read = Callable[[int | None, Mark | None], Reading]
+"""Reads every counter; given the training process and the mark that it is read at, if any."""
+
+
+def start_fork_server() -> None:
+    """Start it if it does not run, from the main thread: it dies with it. Returns at once."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # else importing SciPy starts pools of threads
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    _context().set_forkserver_preload(["app.worker.preload"])
+    forkserver.ensure_running()
+
+
+def _context() -> context.ForkServerContext:
+    return get_context("forkserver")
+
+
+def fork_server_pid() -> int | None:
+    """The process that the training processes are children of."""
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def warm_up() -> None:
+    """Wait for the first child's answer.
+
+    Raises:
+        UnavailableError: no answer, or the server is not fit to fork from.
+    """
+    here, there = _context().Pipe()
+    process = _context().Process(target=child.warm, args=(there,), daemon=True)
+    process.start()
+    there.close()
+    try:
+        answer = here.recv() if here.poll(START_S) else None
+    except EOFError:
+        answer = None
+    process.join(START_S)
+    if answer != {"tensorflow": True, "threads": 1}:
+        raise UnavailableError(
+            f"the fork server is not fit to train in: expected TensorFlow loaded and one thread, "
+            f"received {answer}; run `python -c 'import app.training.run'` to see why"
+        )
+
+
+class Training:
+    """One training process under the meter, seen as a stream of events.
+
+    A thread of its own reads the meter before the process starts, once a tick, at every mark
+    before its acknowledgement, and after the end; it is the meter's only caller meanwhile.
+    """
+
+    def __init__(self, spec: JobSpec, cache_dir: Path, read: Read, tick_s: float) -> None:
+        """Prepare the pipe and the process; nothing runs yet."""
+        self._here, self._there = _context().Pipe()
+        self._process = _context().Process(
+            target=child.main, args=(self._there, spec, cache_dir), daemon=True
+        )
+        self._read, self._tick_s = read, tick_s
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._killed = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread, which reads the meter first and then makes the process."""
+        loop = asyncio.get_running_loop()
+
+        def emit(event: Event) -> None:
+            loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+        self._thread = threading.Thread(target=self._run, args=(emit,), name="meter", daemon=True)
+        self._thread.start()
+
+    async def next(self) -> Event:
+        """The next event; the last one is `Ended`. A cancelled wait loses none."""
+        return await self._events.get()
+
+    def kill(self) -> None:
+        """End the process at once; the thread takes the last reading and says `Ended`."""
+        self._killed.set()
+        if self._process.pid is not None:
+            self._process.kill()
+
+    def _run(self, emit: Callable[[Event], None]) -> None:
+        error: Exception | None = None
+        try:
+            emit(Seen(reading=self._read(None, None)))
+            self._process.start()
+            self._there.close()
+            if self._killed.is_set():  # asked to end before there was a process
+                self._process.kill()
+            emit(Forked())
+            self._watch(emit)
+        except Exception as raised:
+            error = raised
+        finally:
+            code = self._end()
+            emit(Ended(exit_code=code, error=error))
+
+    def _watch(self, emit: Callable[[Event], None]) -> None:
+        """Read and emit until the process is gone."""
+        sources: list[connection.Connection | int] = [self._here, self._process.sentinel]
+        due_s = time.monotonic() + self._tick_s
+        while True:
+            ready = connection.wait(sources, max(0.0, due_s - time.monotonic()))
+            if self._here in ready:
+                if not self._receive(emit):
+                    sources.remove(self._here)
+            elif self._process.sentinel in ready:
+                self._process.join()
+                emit(Seen(reading=self._read(None, None)))
+                return
+            else:
+                emit(Seen(reading=self._read(self._process.pid, None)))
+                due_s = max(due_s + self._tick_s, time.monotonic())
+
+    def _receive(self, emit: Callable[[Event], None]) -> bool:
+        """Take one message, acknowledge a mark after its reading; false at the pipe's end."""
+        try:
+            message: Message = self._here.recv()
+        except (EOFError, OSError):
+            return False
+        if isinstance(message, Step | Failure):
+            emit(message)
+            return True
+        emit(Seen(reading=self._read(self._process.pid, message)))
+        try:
+            self._here.send("go")
+        except OSError:  # killed meanwhile: the sentinel tells
+            return False
+        return True
+
+    def _end(self) -> int | None:
+        """Leave no process behind, whatever happened; its exit code, null if it never ran."""
+        if self._process.pid is None:
+            return None
+        self._process.kill()
+        self._process.join()
+        self._here.close()
+        return self._process.exitcode

@@ -1,0 +1,59 @@
+"""Jobs whose worker is gone go back to the queue, or fail where their attempts are used up."""
+
+import logging
+
+from app.accounting.report import energy_j
+from app.domain.jobs import JobError, JobStatus
+from app.domain.readings import Readings
+from app.storage.store import Orphan
+from app.worker.attempt import Bench
+
+logger = logging.getLogger(__name__)
+
+
+async def sweep(bench: Bench) -> int:
+    """Take every orphan once; safe when several workers sweep at once. Returns how many."""
+    orphans = await bench.store.orphans(bench.settings.lease_s)
+    for orphan in orphans:
+        readings = await bench.store.readings(orphan.job_id, orphan.attempt)
+        if orphan.cancel_requested:
+            await _end(bench, orphan, readings, JobStatus.CANCELLED, None)
+        elif orphan.attempt >= bench.settings.max_attempts:
+            await _end(bench, orphan, readings, JobStatus.FAILED, _used_up(orphan))
+        else:
+            await bench.store.put_back(
+                orphan.job_id,
+                orphan.attempt,
+                ended="lost",
+                energy_j=energy_j(readings) if readings else None,
+                finish_queue_row=True,
+            )
+        logger.warning("job %s: the worker of attempt %d is gone", orphan.job_id, orphan.attempt)
+    return len(orphans) + await bench.store.mend_queue(bench.settings.lease_s)
+
+
+def _used_up(orphan: Orphan) -> JobError:
+    return JobError(
+        code="attempts_used_up",
+        message=f"its worker was lost in each of {orphan.attempt} attempts; see the worker's log",
+    )
+
+
+async def _end(
+    bench: Bench,
+    orphan: Orphan,
+    readings: Readings | None,
+    status: JobStatus,
+    error: JobError | None,
+) -> None:
+    """Give an orphan its final status and the report of what is stored of it."""
+    job = await bench.store.get(orphan.job_id)
+    earlier = await bench.store.attempts(orphan.job_id)
+    await bench.store.finish(
+        orphan.job_id,
+        orphan.attempt,
+        status=status,
+        error=error,
+        report=bench.account(job, readings, status, earlier),
+        readings=readings,
+    )

@@ -1,0 +1,273 @@
+"""The commands as real processes: exit codes, sentences, and JSON that is nothing but JSON."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.ownership import own
+
+UNPRIVILEGED = 65_534  # nobody
+NO_JOB = "00000000-0000-0000-0000-000000000000"
+SUBMIT = ("submit", "--model-type", "cnn", "--size", "tiny")
+
+
+@pytest.fixture
+def job_id(trainwatt):
+    return json.loads(trainwatt(*SUBMIT, "--json").stdout)["id"]
+
+
+def sentence(done):
+    """The one line on standard error; nothing is on standard output, and nothing is a traceback."""
+    (line,) = done.stderr.splitlines()
+    assert done.stdout == ""
+    assert line.startswith("trainwatt: ")
+    return line
+
+
+def test_a_job_is_submitted_shown_and_listed_for_a_person(trainwatt):
+    submitted = trainwatt(*SUBMIT, "--tag", "team=vision")
+    assert (submitted.returncode, submitted.stderr) == (0, "")
+    job_id = submitted.stdout.split()[1]
+    assert "cnn tiny on mnist5k, 3 epochs" in submitted.stdout
+    assert "queued, position" in trainwatt("show", job_id).stdout
+    listed = trainwatt("list", "--tag", "team=vision")
+    assert listed.stdout.splitlines()[0].split()[:3] == ["Job", "Status", "Model"]
+    assert job_id in listed.stdout
+    assert max(map(len, listed.stdout.splitlines())) <= 80
+    assert job_id not in trainwatt("list", "--model-type", "rnn").stdout
+
+
+def test_json_is_the_api_s_own(trainwatt, job_id):
+    job = json.loads(trainwatt("show", job_id, "--json").stdout)
+    assert job["links"]["report"] == f"/v1/jobs/{job_id}/report"
+    page = json.loads(trainwatt("list", "--limit", "1", "--json").stdout)
+    assert page["items"] == [job]
+    cancelled = json.loads(trainwatt("cancel", job_id, "--json").stdout)
+    assert cancelled["status"] == "cancelled"
+    report = json.loads(trainwatt("report", job_id, "--json").stdout)
+    assert report["energy"]["total_j"] is None
+
+
+def test_hosts_and_workloads(trainwatt):
+    assert trainwatt("hosts").stdout.split()[:2] == ["Host", "Hardware"]
+    assert json.loads(trainwatt("hosts", "--json").stdout) == {"items": []}
+    assert "225,034" in trainwatt("workloads").stdout
+    assert json.loads(trainwatt("workloads", "--json").stdout)["model_types"]
+
+
+def test_a_job_that_was_cancelled_is_watched_to_exit_code_1(trainwatt, job_id):
+    assert trainwatt("cancel", job_id).stdout == "cancelled\n"
+    watched = trainwatt("watch", job_id)
+    assert watched.returncode == 1
+    assert watched.stdout.splitlines()[0] == "cancelled"
+    as_json = trainwatt("watch", job_id, "--json")
+    assert as_json.returncode == 1
+    assert json.loads(as_json.stdout)["status"] == "cancelled"
+    report = trainwatt("report", job_id)
+    assert report.returncode == 0
+    assert "the job never ran" in report.stdout
+
+
+def test_ctrl_c_stops_watching_and_not_the_job(trainwatt, api_url):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *SUBMIT, "--wait"],
+        env=os.environ | {"TRAINWATT_URL": api_url, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline().startswith("queued")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        said = process.stderr.read()
+    assert said.startswith("trainwatt: stopped watching; the job goes on")
+    job_id = said.split()[-1].rstrip(")")
+    assert json.loads(trainwatt("show", job_id, "--json").stdout)["status"] == "queued"
+
+
+def test_a_spec_from_standard_input(trainwatt):
+    spec = '{"model_type": "rnn", "epochs": 1}'
+    done = trainwatt("submit", "--spec", "-", "--epochs", "2", "--json", input=spec)
+    assert json.loads(done.stdout)["spec"]["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", NO_JOB), NO_JOB),
+        (("show", "../workloads"), ""),
+        ((*SUBMIT, "--epochs", "0"), "epochs: expected an integer ≥ 1 and ≤ 10000, received 0"),
+        ((*SUBMIT, "--country", "ATL"), "carbon.country_iso_code"),
+        ((*SUBMIT, "--pue", "0.5"), "carbon.pue"),
+        (("submit",), "model_type: expected"),
+        (("submit", "--spec", "none.json"), "--spec: none.json cannot be read"),
+        (("list", "--cursor", "none"), "cursor"),
+        (("run", "--model-type", "lstm"), "model_type"),
+        (("serve", "--host", "0.0.0.0"), "loopback"),
+        (("serve", "--port", "70000"), "TRAINWATT_PORT"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(trainwatt, arguments, words):
+    done = trainwatt(*arguments)
+    assert done.returncode == 2
+    assert words in sentence(done)
+
+
+def test_every_wrong_field_has_its_line(trainwatt):
+    done = trainwatt(*SUBMIT, "--epochs", "0", "--batch-size", "0")
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["epochs:", "batch_size:"]
+
+
+def test_a_report_before_the_end_is_wrong_use(trainwatt, job_id):
+    done = trainwatt("report", job_id)
+    assert done.returncode == 2
+    assert "queued" in sentence(done)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--foo",), ("nonsense",), (*SUBMIT, "--tag", "team"), (*SUBMIT, "--size", "width=2")],
+)
+def test_bad_options_are_wrong_use(trainwatt, arguments):
+    done = trainwatt(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "hosts", "workloads"])
+def test_nothing_that_answers_is_exit_code_3(trainwatt, command):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = trainwatt(command, environment={"TRAINWATT_URL": url})
+    assert done.returncode == 3
+    assert "trainwatt serve" in sentence(done)
+
+
+def test_a_port_in_use(trainwatt, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = trainwatt("serve", "--port", port, "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert f"port {port}" in sentence(done)
+
+
+def test_an_occupied_data_directory_names_its_owner(trainwatt, tmp_path):
+    with own(tmp_path, "http://127.0.0.1:8123"):
+        done = trainwatt("serve", "--port", "0", "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert f"process {os.getpid()}, http://127.0.0.1:8123" in sentence(done)
+
+
+def test_the_same_service_twice_is_told_as_such(trainwatt, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with own(tmp_path, f"http://127.0.0.1:{port}"):
+            done = trainwatt("serve", "--port", str(port), "--data-dir", str(tmp_path))
+    assert f"belongs to a running service (process {os.getpid()}" in sentence(done)
+
+
+def test_an_unwritable_data_directory(trainwatt, short_dir):
+    identity = {"user": UNPRIVILEGED, "group": UNPRIVILEGED} if os.geteuid() == 0 else {}
+    short_dir.chmod(0o555)
+    data_dir = short_dir / "data"
+    done = trainwatt("serve", "--port", "0", "--data-dir", str(data_dir), **identity)
+    short_dir.chmod(0o755)
+    assert done.returncode == 2
+    assert f"{data_dir} cannot be used (Permission denied)" in sentence(done)
+
+
+def test_a_worker_alone_needs_a_database(trainwatt, tmp_path):
+    done = trainwatt("worker", environment={"TRAINWATT_DATA_DIR": str(tmp_path)})
+    assert done.returncode == 2
+    assert "TRAINWATT_DATABASE_URL" in done.stderr
+
+
+def test_run_submits_to_the_service_that_owns_the_data_directory(trainwatt, tmp_path, api_url):
+    run = [sys.executable, "-m", "app.cli", "run", "--model-type", "cnn"]
+    with (
+        own(tmp_path, api_url),
+        subprocess.Popen(
+            [*run, "--data-dir", str(tmp_path)],
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout.readline().startswith("queued")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert f"(process {os.getpid()}, {api_url})" in process.stderr.readline()
+        assert "the job goes on" in process.stderr.readline()
+
+
+def test_run_of_a_service_that_cannot_start(trainwatt, tmp_path):
+    environment = {"TRAINWATT_DATABASE_URL": "postgresql://127.0.0.1:9/none"}
+    run = ("run", "--model-type", "cnn", "--throwaway")
+    done = trainwatt(*run, environment=environment | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 3
+    assert "the service did not start" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_prints_the_report_and_leaves_nothing(trainwatt, short_dir):
+    options = ("--samples", "500", "--epochs", "1", "--country", "FRA", "--throwaway", "--json")
+    environment = {"TMPDIR": str(short_dir), "TRAINWATT_HOST_LOCK": str(short_dir / "lock")}
+    done = trainwatt("run", "--model-type", "cnn", *options, environment=environment)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["energy"]["total_j"] > 0
+    lines = done.stderr.splitlines()
+    assert lines[0] == "starting a service for this job"
+    assert any(line.startswith("training, epoch 1 of 1") for line in lines)
+    assert lines[-1].startswith("succeeded after")
+    assert [path.name for path in short_dir.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_nothing(number, short_dir):
+    run = ["run", "--model-type", "cnn", "--size", "large", "--epochs", "50", "--throwaway"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *run],
+        env=os.environ
+        | {
+            "TMPDIR": str(short_dir),
+            "TRAINWATT_HOST_LOCK": str(short_dir / "lock"),
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until_line(process.stdout, "training, epoch 1")
+        below = psutil.Process(process.pid).children(recursive=True)
+        clusters = [Path(p.cwd()) for p in below if p.name() == "postgres"]
+        process.send_signal(number)
+        if number == signal.SIGKILL:
+            process.wait(60)
+        else:
+            assert process.wait(60) == 130
+            assert process.stderr.read() == "trainwatt: interrupted\n"
+    assert below
+    assert clusters
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert alive == []
+    assert [path.name for path in short_dir.iterdir()] == ["lock"]
+    assert not any(cluster.exists() for cluster in clusters)
+
+
+def until_line(stream, start):
+    for line in stream:
+        if line.startswith(start):
+            return
+    raise AssertionError(f"no line starts with {start!r}")

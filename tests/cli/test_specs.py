@@ -1,0 +1,108 @@
+"""A spec from options and a file."""
+
+import json
+
+import pytest
+import typer
+
+from app.cli.specs import _shape, _size, _tag, checked, spec_body  # noqa: PLC2701
+from app.domain.errors import SpecError, UsageError
+
+
+def test_only_what_was_given_is_sent():
+    assert spec_body(model_type="cnn", epochs=3) == {"model_type": "cnn", "epochs": 3}
+
+
+def test_options_stand_where_the_spec_has_them():
+    body = spec_body(
+        model_type="rnn",
+        size=_size("width=1.5,depth=2"),
+        dataset="synthetic",
+        samples=100,
+        shape=_shape("100,10"),
+        classes=10,
+        threads=2,
+        steps_per_execution="auto",
+        timeout_s=60.0,
+        label="gpu",
+        tag=[_tag("team=vision"), _tag("note=a=b")],
+        country="FRA",
+        region="idf",
+        intensity=0.0,
+        pue=1.2,
+    )
+    assert body == {
+        "model_type": "rnn",
+        "size": {"width": 1.5, "depth": 2},
+        "dataset": {"name": "synthetic", "samples": 100, "shape": [100, 10], "classes": 10},
+        "execution": {"threads": 2, "steps_per_execution": "auto"},
+        "limits": {"timeout_s": 60.0},
+        "placement": {"labels": ["gpu"]},
+        "tags": {"team": "vision", "note": "a=b"},
+        "carbon": {
+            "country_iso_code": "FRA",
+            "region": "idf",
+            "intensity_g_per_kwh": 0.0,
+            "pue": 1.2,
+        },
+    }
+    assert checked(body).dataset.shape == (100, 10)
+
+
+def test_options_go_on_top_of_the_file(tmp_path):
+    file = tmp_path / "spec.json"
+    given = {"model_type": "cnn", "dataset": {"name": "digits", "samples": 5}, "size": "tiny"}
+    file.write_text(json.dumps(given))
+    assert spec_body(spec=str(file), samples=7, size={"width": 1.0, "depth": 1}) == {
+        "model_type": "cnn",
+        "dataset": {"name": "digits", "samples": 7},
+        "size": {"width": 1.0, "depth": 1},
+    }
+
+
+def test_a_wrong_part_of_the_file_is_not_hidden_by_an_option(tmp_path):
+    file = tmp_path / "spec.json"
+    file.write_text('{"model_type": "cnn", "dataset": 7, "tags": null}')
+    with pytest.raises(SpecError) as caught:
+        checked(spec_body(spec=str(file), samples=3))
+    assert {error.field for error in caught.value.errors} == {"dataset", "tags"}
+
+
+def test_every_wrong_field_is_named():
+    with pytest.raises(SpecError) as caught:
+        checked({"epochs": 0, "size": {"width": 1, "depth": 99}, "colour": "red"})
+    assert {error.field for error in caught.value.errors} == {
+        "model_type",
+        "epochs",
+        "size.depth",
+        "colour",
+    }
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        spec_body(spec=str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7"])
+def test_a_file_without_a_json_object_is_refused(tmp_path, text):
+    file = tmp_path / "spec.json"
+    file.write_text(text)
+    with pytest.raises(SpecError):
+        spec_body(spec=str(file))
+
+
+@pytest.mark.parametrize("text", ["width=1.5", "width=a,depth=2", "depth=2", "width=1,depth=1.5"])
+def test_a_size_that_is_none_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="width=1.5,depth=2"):
+        _size(text)
+
+
+def test_a_size_with_one_part_too_many_reaches_the_check():
+    with pytest.raises(SpecError, match=r"size\.height"):
+        checked({"model_type": "cnn", "size": _size("width=1,depth=1,height=3")})
+
+
+def test_a_tag_without_a_value_is_refused():
+    with pytest.raises(typer.BadParameter, match="key=value"):
+        _tag("team")

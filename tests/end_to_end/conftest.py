@@ -1,0 +1,90 @@
+"""A whole service of its own: `trainwatt serve` as a process, with its embedded database."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from app.ownership import owner
+
+START_S, END_S = 120.0, 60.0
+
+
+class Service:
+    """The running service as a user has it, and its processes as the kernel has them."""
+
+    def __init__(self, process, url, data_dir):
+        self.supervisor = psutil.Process(process.pid)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        self.data_dir = data_dir
+
+    def submit(self, **fields):
+        answer = self.http.post("/v1/jobs", json=fields)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def job(self, job_id):
+        return self.http.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+
+    def until(self, job_id, done):
+        deadline_s = time.monotonic() + END_S
+        while not done(job := self.job(job_id)):
+            assert time.monotonic() < deadline_s, job
+            time.sleep(0.05)
+        return job
+
+    def report(self, job_id):
+        return self.http.get(f"/v1/jobs/{job_id}/report").raise_for_status().json()
+
+    def worker(self):
+        (found,) = [p for p in self.supervisor.children() if "app.worker" in p.cmdline()]
+        return found
+
+
+@pytest.fixture(scope="module")
+def service():
+    with tempfile.TemporaryDirectory(prefix="trainwatt-test-") as folder:
+        data_dir = Path(folder)
+        data_dir.chmod(0o755)  # started by root, the database runs as another user
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
+            env=os.environ
+            | {
+                "TRAINWATT_DATA_DIR": folder,
+                "TRAINWATT_HOST_LOCK": str(data_dir / "host.lock"),
+                "TRAINWATT_SWEEP_INTERVAL_S": "0.5",
+            },
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            running = Service(process, wait_until_ready(process, data_dir), data_dir)
+            with running.http:
+                yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(END_S) == 0
+
+
+def wait_until_ready(process, data_dir):
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s:
+        assert process.poll() is None
+        here = owner(data_dir)
+        if here and answers(here.url):
+            return here.url
+        time.sleep(0.1)
+    raise AssertionError("the service does not become ready")
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,228 @@
+"""The client against the real API over real HTTP, and against servers that answer badly."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+
+from app.bootstrap import make_api
+from app.client import Client
+from app.domain.errors import (
+    NotFoundError,
+    QueueFullError,
+    SpecError,
+    StateError,
+    UnavailableError,
+    UsageError,
+)
+from app.domain.jobs import JobStatus
+from app.domain.specs import JobSpec
+from app.settings import Settings
+
+SPEC = JobSpec(model_type="cnn", size="tiny", tags={"team": "vision"})
+
+
+@contextlib.contextmanager
+def serving(app):
+    """An app under uvicorn in a thread; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def client(database_url, tmp_path):
+    settings = Settings(database_url=database_url, data_dir=tmp_path, max_queued_jobs=2)
+    with serving(make_api(settings)) as url, Client(url) as opened:
+        yield opened
+
+
+def test_a_job_is_queued_shown_listed_and_cancelled(client):
+    job = client.submit(SPEC)
+    assert (job.status, job.spec, job.queue_position) == (JobStatus.QUEUED, SPEC, 1)
+    assert client.get(job.id) == job
+    assert client.list(status=JobStatus.QUEUED, tag=("team", "vision")).items == (job,)
+    assert client.list(model_type="rnn").items == ()
+    assert client.cancel(job.id).status is JobStatus.CANCELLED
+    report = client.report(job.id)
+    assert (report.status, report.duration_s, report.energy.total_j) == ("cancelled", 0, None)
+
+
+def test_pages_follow_one_another(client):
+    first, second = client.submit(SPEC), client.submit({"model_type": "rnn"})
+    page = client.list(limit=1)
+    assert page.items[0].id == second.id
+    last = client.list(limit=1, cursor=page.next_cursor)
+    assert (last.items[0].id, last.next_cursor) == (first.id, None)
+
+
+def test_the_catalogue_hosts_and_readiness(client):
+    assert {item["name"] for item in client.workloads()["model_types"]} >= {"cnn", "rnn"}
+    assert client.hosts() == ()
+    assert client.ready()
+
+
+def test_a_refused_spec_names_its_fields(client):
+    with pytest.raises(SpecError) as caught:
+        client.submit({"model_type": "cnn", "epochs": float("nan"), "size": "huge"})
+    assert {error.field for error in caught.value.errors} == {"epochs", "size"}
+
+
+def test_an_unknown_job_is_not_found(client):
+    for ask in (client.get, client.report, client.readings, client.cancel):
+        with pytest.raises(NotFoundError):
+            ask("00000000-0000-0000-0000-000000000000")
+    with pytest.raises(NotFoundError):
+        client.get("../../readyz")
+
+
+def test_a_state_that_does_not_allow_it_is_told(client):
+    job = client.submit(SPEC)
+    with pytest.raises(StateError) as caught:
+        client.report(job.id)
+    assert caught.value.status == "queued"
+    with pytest.raises(StateError):
+        client.readings(job.id)
+    client.cancel(job.id)
+    with pytest.raises(StateError) as caught:
+        client.cancel(job.id)
+    assert caught.value.status == "cancelled"
+
+
+def test_a_full_queue_is_told(client):
+    client.submit(SPEC)
+    client.submit(SPEC)
+    with pytest.raises(QueueFullError):
+        client.submit(SPEC)
+
+
+def test_a_bad_cursor_is_a_wrong_field(client):
+    with pytest.raises(SpecError, match="cursor"):
+        client.list(cursor="none of ours")
+
+
+def test_nothing_that_listens_is_unavailable():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with Client(f"http://127.0.0.1:{port}") as client:
+        with pytest.raises(UnavailableError, match="trainwatt serve.*TRAINWATT_URL"):
+            client.list()
+        assert not client.ready()
+
+
+def test_silence_is_unavailable():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            Client(url, timeout=0.1) as client,
+            pytest.raises(UnavailableError, match=r"within 0\.1 s"),
+        ):
+            client.list()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (500, UnavailableError, "detail of it.*request r1"),
+        (503, UnavailableError, "detail of it"),
+        (401, UsageError, "TRAINWATT_API_KEY"),
+        (403, UsageError, "TRAINWATT_API_KEY"),
+        (413, UsageError, "detail of it"),
+        (422, UsageError, "detail of it"),
+    ],
+)
+def test_problems_become_domain_errors(status, error, words):
+    def answer(_):
+        return JSONResponse({"detail": "detail of it", "request_id": "r1"}, status_code=status)
+
+    with (
+        serving(Starlette(routes=[Route("/v1/hosts", answer)])) as url,
+        Client(url) as client,
+        pytest.raises(error, match=words),
+    ):
+        client.hosts()
+
+
+def test_another_service_at_the_address_is_recognised():
+    app = Starlette(routes=[Route("/v1/hosts", lambda _: PlainTextResponse("hello"))])
+    with (
+        serving(app) as url,
+        Client(url) as client,
+        pytest.raises(UnavailableError, match="does not speak as trainwatt"),
+    ):
+        client.hosts()
+
+
+def test_fields_of_a_newer_service_are_ignored(client):
+    job = client.submit(SPEC)
+    data = client.call("GET", f"/v1/jobs/{job.id}")
+    newer = data | {"colour": "red", "spec": data["spec"] | {"experiment_id": "e1"}}
+    app = Starlette(routes=[Route("/v1/jobs/{id}", lambda _: JSONResponse(newer))])
+    with serving(app) as url, Client(url) as other:
+        assert other.get(job.id) == job
+
+
+def test_the_key_is_sent_as_a_bearer_token():
+    def answer(request):
+        return JSONResponse({"seen": request.headers.get("authorization")})
+
+    with serving(Starlette(routes=[Route("/", answer)])) as url:
+        with Client(url, "k1") as client:
+            assert client.call("GET", "/") == {"seen": "Bearer k1"}
+        with Client(url) as client:
+            assert client.call("GET", "/") == {"seen": None}
+
+
+def test_no_proxy_stands_before_a_loopback_address(monkeypatch, client):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Client(client.url) as direct:
+        assert direct.hosts() == ()
+
+
+def test_a_proxy_stands_before_other_addresses(monkeypatch):
+    seen = []
+
+    async def proxy(scope, receive, send):
+        seen.append(scope["raw_path"])
+        await JSONResponse({"items": []})(scope, receive, send)
+
+    with serving(proxy_app(proxy)) as url:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with Client("http://energy.example") as client:
+            assert client.hosts() == ()
+    assert seen
+
+
+def proxy_app(answer):
+    """An app without routes: a proxy is asked for whole URLs."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await answer(scope, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
+def test_a_url_that_is_none_is_wrong_use(url):
+    with pytest.raises(UsageError, match="TRAINWATT_URL"):
+        Client(url)

@@ -1,0 +1,43 @@
+"""A warm fork server for the tests of this room, and a meter with a known, flat power."""
+
+import time
+
+import pytest
+
+from app.domain.readings import ComponentFacts, MeterFacts, Method
+from app.metering.meter import Energies
+from app.worker import process
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    process.start_fork_server()
+    process.warm_up()
+    return process.fork_server_pid()
+
+
+class FlatMeter:
+    """A meter of 100 W CPU and 20 W RAM; `broken` makes the next reading raise."""
+
+    def __init__(self):
+        self.facts = MeterFacts(
+            cpu=ComponentFacts(method=Method.MEASURED, source="a flat 100 W"),
+            gpu=ComponentFacts(method=Method.ABSENT),
+            ram=ComponentFacts(method=Method.ASSUMED, source="a flat 20 W", constant_w=20.0),
+            codecarbon="0",
+        )
+        self.broken = None
+
+    def read(self):
+        if self.broken:
+            raise self.broken
+        now_s = time.monotonic()
+        return Energies(cpu_j=100 * now_s, gpu_j=None, ram_j=20 * now_s)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def meter():
+    return FlatMeter()

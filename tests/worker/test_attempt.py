@@ -1,0 +1,256 @@
+"""Attempts on a real database with real training processes: every way to end, and the fence."""
+
+import asyncio
+import os
+import signal
+
+import psutil
+import pytest
+
+from app import settings
+from app.domain.errors import MeterError
+from app.domain.jobs import JobStatus, Stage
+from app.domain.reports import EnergyReport
+from app.domain.specs import JobSpec
+from app.metering.host import host_facts
+from app.worker.attempt import Bench, FencedError, run_job
+from app.worker.sweep import sweep
+
+QUICK = {"model_type": "cnn", "size": "tiny", "epochs": 2, "dataset": {"name": "digits"}}
+LONG = QUICK | {"epochs": 10_000}
+
+
+@pytest.fixture
+def bench(store, meter, fork_server, tmp_path):
+    given = settings.load(
+        data_dir=tmp_path, host_lock=tmp_path / "lock", host_name="here", sample_interval_s=0.2
+    )
+    return Bench(settings=given, store=store, meter=meter, host=host_facts("here"))
+
+
+@pytest.fixture
+def submit(store):
+    async def submit(**fields):
+        return (await store.submit(JobSpec.model_validate(QUICK | fields), max_queued=10)).id
+
+    return submit
+
+
+async def until(store, job_id, done):
+    async with asyncio.timeout(60):
+        while not done(job := await store.get(job_id)):
+            await asyncio.sleep(0.02)
+    return job
+
+
+def trains(job):
+    return job.stage is Stage.TRAINING
+
+
+async def report_of(store, job_id):
+    return EnergyReport.model_validate_json(await store.report(job_id))
+
+
+async def test_a_job_from_the_queue_to_its_report(bench, store, submit):
+    job_id = await submit(carbon={"country_iso_code": "FRA"})
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.stage, job.attempt, job.host) == ("succeeded", None, 1, "here")
+    assert job.error is None
+    assert job.progress.epochs == 2
+    assert report.job_id == job_id
+    assert report.quality.test_accuracy > 0.3
+    assert report.work.samples == 2 * 1437
+    assert report.energy.cpu.energy_j == pytest.approx(100 * report.duration_s, rel=0.01)
+    assert sum(p.energy_j for p in report.phases) == pytest.approx(report.energy.total_j, rel=1e-6)
+    assert report.emissions.co2e_g > 0
+    assert report.environment.tensorflow
+    stored = await store.readings(job_id)
+    assert report.readings_sha256 == stored.sha256()
+
+
+async def test_two_jobs_one_after_the_other_are_both_right(bench, store, submit):
+    first, second = await submit(), await submit()
+    await asyncio.gather(run_job(bench, first), run_job(bench, second))
+    for job_id in (first, second):
+        report = await report_of(store, job_id)
+        power_w = report.energy.total_j / report.duration_s
+        assert power_w == pytest.approx(120, rel=0.01)
+    one, two = [await report_of(store, job_id) for job_id in (first, second)]
+    early, late = sorted((one, two), key=lambda report: report.started_at)
+    assert early.finished_at <= late.started_at
+
+
+async def test_a_killed_child_fails_with_the_energy_up_to_its_end(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    (child,) = psutil.Process(child_of(bench)).children()
+    os.kill(child.pid, signal.SIGKILL)
+    await running
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == ("failed", "killed")
+    assert "SIGKILL" in job.error.message
+    assert report.energy.total_j == pytest.approx(120 * report.duration_s, rel=0.01)
+
+
+async def test_a_user_cancels_a_running_job(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    await store.cancel(job_id, lambda job: pytest.fail("it is not queued"))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    report = await report_of(store, job_id)
+    assert (await store.get(job_id)).status is JobStatus.CANCELLED
+    assert report.energy.total_j > 0
+    assert not psutil.Process(child_of(bench)).children()
+
+
+async def test_a_worker_that_stops_puts_its_job_back_and_keeps_the_energy(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    job = await store.get(job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    (attempt,) = await store.attempts(job_id)
+    assert (attempt.attempt, attempt.ended) == (1, "stopped")
+    assert attempt.energy_j > 0
+
+
+async def test_a_timeout_is_kept(bench, store, submit):
+    job_id = await submit(epochs=10_000, limits={"timeout_s": 1.5})
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == (JobStatus.TIMED_OUT, "timeout")
+    assert report.duration_s >= 1.5
+
+
+async def test_a_broken_meter_fails_the_job_in_words(bench, store, submit, meter):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    meter.broken = MeterError("the sensor is gone")
+    await running
+    job = await store.get(job_id)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "meter_failed")
+    assert "the sensor is gone" in job.error.message
+    assert (await report_of(store, job_id)).energy.total_j > 0
+
+
+async def test_a_job_that_does_not_wait_any_more_is_left_alone(bench, store, submit):
+    job_id = await submit()
+    await run_job(bench, job_id)
+    before = await store.report(job_id)
+    await run_job(bench, job_id)
+    assert await store.report(job_id) == before
+    assert (await store.get(job_id)).attempt == 1
+
+
+async def test_a_fenced_attempt_kills_its_child_and_writes_nothing(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    assert await store.put_back(job_id, 1, ended="lost", energy_j=None, finish_queue_row=False)
+    with pytest.raises(FencedError):
+        await running
+    assert (await store.get(job_id)).status is JobStatus.QUEUED
+    assert not psutil.Process(child_of(bench)).children()
+
+
+async def test_the_sweep_puts_a_lost_job_back_and_its_energy_is_spent(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    await lose(bench, store, job_id)
+    assert await sweep(bench) >= 1
+    assert (await store.get(job_id)).status is JobStatus.QUEUED
+    (lost,) = await store.attempts(job_id)
+    assert (lost.ended, lost.energy_j > 0) == ("lost", True)
+    await store.cancel(job_id, lambda job: bench.account(job, None, JobStatus.CANCELLED, (lost,)))
+    report = await report_of(store, job_id)
+    assert report.energy.spent_j == pytest.approx(lost.energy_j)
+
+
+async def test_the_second_attempt_adds_to_the_first(bench, store, submit):
+    job_id = await submit(epochs=60)
+    await lose(bench, store, job_id)
+    await sweep(bench)
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+    lost, last = report.attempts
+    assert (lost.attempt, lost.ended, last.attempt, last.ended) == (1, "lost", 2, "succeeded")
+    assert last.energy_j == pytest.approx(report.energy.total_j)
+    assert report.energy.spent_j == pytest.approx(lost.energy_j + last.energy_j)
+
+
+async def test_the_sweep_fails_a_job_whose_attempts_are_used_up(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    once = Bench(
+        settings=bench.settings.model_copy(update={"max_attempts": 1}),
+        store=store,
+        meter=bench.meter,
+        host=bench.host,
+    )
+    await lose(bench, store, job_id)
+    await sweep(once)
+    job = await store.get(job_id)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "attempts_used_up")
+    assert (await report_of(store, job_id)).energy.total_j > 0
+
+
+async def test_the_sweep_ends_a_lost_job_that_its_user_had_cancelled(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    await lose(bench, store, job_id)
+    await store.cancel(job_id, lambda job: pytest.fail("it is not queued"))
+    await sweep(bench)
+    assert (await store.get(job_id)).status is JobStatus.CANCELLED
+
+
+async def test_the_sweep_leaves_a_job_alone_whose_worker_lives(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    await sweep(bench)
+    assert (await store.get(job_id)).status is JobStatus.RUNNING
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def lose(bench, store, job_id):
+    """Leave a job as a worker that is killed while it trains: running, with its lock free."""
+    lost = Losing(store)
+    running = asyncio.create_task(
+        run_job(
+            Bench(settings=bench.settings, store=lost, meter=bench.meter, host=bench.host), job_id
+        )
+    )
+    await until(store, job_id, trains)
+    await asyncio.sleep(0.7)  # one more write of readings
+    lost.gone = True
+    running.cancel()
+    with pytest.raises((asyncio.CancelledError, ConnectionError)):
+        await running
+    assert (await store.get(job_id)).status is JobStatus.RUNNING
+
+
+class Losing:
+    """A store whose every call fails once the worker counts as gone."""
+
+    def __init__(self, store):
+        self._store, self.gone = store, False
+
+    def __getattr__(self, name):
+        if self.gone:
+            raise ConnectionError("this worker is gone")
+        return getattr(self._store, name)
+
+
+def child_of(bench):
+    from app.worker.process import fork_server_pid
+
+    return fork_server_pid()
