@@ -1,5 +1,6 @@
 """What can be asked of the system: submit, get, list, cancel, report; shared by all servers."""
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -207,7 +208,7 @@ def _misfits(spec: JobSpec, facts: WorkloadFacts, hosts: tuple[Host, ...]) -> It
     able = [host.facts for host in hosts if _listens(host, spec)] or [h.facts for h in hosts]
     if not able:
         return
-    memory_gib = max(host.memory_gib for host in able)
+    memory_gib = max(min(host.memory_gib, host.memory_limit_gib or math.inf) for host in able)
     if facts.memory_bytes > memory_gib * BYTES_PER_GIB:
         needed = facts.memory_bytes / BYTES_PER_GIB
         yield FieldError(

@@ -64,6 +64,9 @@ class HostFacts(Frozen):
     memory_gib: float
     gpus: tuple[str, ...] = ()
     virtual_machine: bool = False
+    container: bool = False
+    cpu_quota: float | None = None  # CPUs' worth of time that a control group allows
+    memory_limit_gib: float | None = None  # what a control group allows
 
 
 class Reading(Frozen):

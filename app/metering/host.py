@@ -1,5 +1,6 @@
 """The machine under the measurement: CPU, memory, GPUs, virtual or not, as the kernel says."""
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from app.domain.readings import HostFacts
+from app.metering import container
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CPUINFO = Path("/proc/cpuinfo")
@@ -30,14 +32,23 @@ def host_facts(name: str, *, cpuinfo: Path = CPUINFO) -> HostFacts:
         memory_gib=round(psutil.virtual_memory().total / GIB, 2),
         gpus=_gpus(),
         virtual_machine="hypervisor" in cpu.get("flags", "").split(),
+        container=container.in_container(),
+        cpu_quota=container.cpu_quota(),
+        memory_limit_gib=_memory_limit_gib(),
     )
 
 
 def usable_cpus() -> int:
-    """How many logical CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many logical CPUs this process may use: by affinity, and by quota rounded up."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    quota = container.cpu_quota()
+    return allowed if quota is None else min(allowed, max(1, math.ceil(quota)))
+
+
+def _memory_limit_gib() -> float | None:
+    limit = container.memory_limit_bytes()
+    return None if limit is None else round(limit / GIB, 2)
 
 
 def _first_cpu(cpuinfo: Path) -> dict[str, str]:

@@ -1,16 +1,23 @@
-"""Whether the kernel's powercap tree (RAPL) is there and may not be read."""
+"""Whether the kernel's powercap tree (RAPL) is there and may not be read, or is masked."""
 
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-CURE = "chmod o+r {counter} as root (see the README on RAPL)"
+CURE = "chmod o+r {counter} as root (see the README on power sensors)"
+MASKED = (
+    "the container runtime masks this host's RAPL counters: start the container with "
+    "--security-opt systempaths=unconfined (see the README on power sensors in a container)"
+)
 
 
 def denied(root: Path = POWERCAP) -> str | None:
     """Why RAPL counters that exist cannot be read, with the cure; null where that is not so.
 
-    Since 2020 the counters are readable by root only (CVE-2020-8694).
+    Since 2020 the counters are readable by root only (CVE-2020-8694), and newer container
+    runtimes lay an empty folder over the devices, so that the links to them lead nowhere.
     """
+    if any(link.is_symlink() and not link.exists() for link in root.glob("intel-rapl*")):
+        return MASKED
     for counter in sorted(root.glob("intel-rapl:*/energy_uj")):
         try:
             counter.read_text()

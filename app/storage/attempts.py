@@ -4,11 +4,9 @@ The fence: every write of a running job carries its attempt number, which the cl
 and changes nothing where the job is not running that attempt any more.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,18 +14,11 @@ from app.domain.errors import NotFoundError
 from app.domain.jobs import TRANSITIONS, Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
-from app.storage.connect import connect, unavailable
 from app.storage.database import Database
 from app.storage.jobs import report_row
 from app.storage.recovery import end_task
 from app.storage.rows import SELECT_JOB, from_live, header_of, job_from, pack, storable, unpack
 from app.storage.tables import attempts, jobs, live_readings
-
-# A host that vanishes without a word is noticed by the server after 10 + 3 × 5 s, and its locks
-# are free then. Without effect on a unix socket.
-KEEPALIVES = (
-    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
-)
 
 
 class AttemptRecords(Database):
@@ -200,32 +191,6 @@ class AttemptRecords(Database):
             if known is None:
                 raise NotFoundError(f"there is no job {job_id!r}")
             return await _stored(connection, job_id, known if attempt is None else attempt)
-
-    @asynccontextmanager
-    async def hold(self, job_id: str) -> AsyncIterator[None]:
-        """Hold the job's lock on a connection of its own; waits where another one holds it.
-
-        The lock goes with the connection, and so with this process: the sweep takes a running
-        job only where the lock is free.
-
-        Raises:
-            UnavailableError: the database does not answer.
-        """
-        connection = await connect(self._url)
-        try:
-            await connection.set_autocommit(True)
-            await connection.execute(KEEPALIVES)
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [job_id])
-        except psycopg.OperationalError as error:
-            await connection.close()
-            raise unavailable(self._url, error) from error
-        except BaseException:
-            await connection.close()
-            raise
-        try:
-            yield
-        finally:
-            await connection.close()
 
 
 def _is(job_id: str, attempt: int) -> sa.ColumnElement[bool]:

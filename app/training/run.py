@@ -1,6 +1,5 @@
 """One training from spec to test accuracy, told in marks at the boundaries of its phases."""
 
-import os
 import resource
 import sys
 from collections.abc import Callable
@@ -14,6 +13,8 @@ import tensorflow as tf
 
 from app.domain.readings import Phase
 from app.domain.specs import Execution, JobSpec
+from app.metering import container
+from app.metering.host import usable_cpus
 from app.training import data, loop, models
 from app.training.loop import Chunk, Score, Tensors
 from app.workloads import catalogue
@@ -65,15 +66,19 @@ def train(spec: JobSpec, mark: Mark, progress: OnProgress, cache_dir: Path) -> N
 def execution(asked: Execution) -> dict[str, Any]:
     """Set the threads before TensorFlow's first op, and say what each `auto` became.
 
+    TensorFlow takes a thread for each CPU by itself; where a control group allows less time than
+    that, `auto` takes as many as it allows.
+
     Raises:
         RuntimeError: TensorFlow has run an op with another number of threads already.
     """
-    if asked.threads != "auto":
-        tf.config.threading.set_intra_op_parallelism_threads(asked.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(asked.threads)
+    threads = usable_cpus() if asked.threads == "auto" else asked.threads
+    if asked.threads != "auto" or container.cpu_quota() is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     return {
         "tensorflow": tf.__version__,
-        "threads": usable_cpus() if asked.threads == "auto" else asked.threads,
+        "threads": threads,
         "precision": asked.precision,
         "jit_compile": False,
         "steps_per_execution": steps_per_execution(asked),
@@ -123,13 +128,6 @@ def evaluate(ready: Prepared, part: Tensors) -> Score:
     order = np.arange(part.samples, dtype=np.int32)
     rows = loop.chunks(order, min(EVALUATION_BATCH, part.samples), AUTO_STEPS_PER_EXECUTION)
     return loop.run_over(ready.evaluate, part, rows)
-
-
-def usable_cpus() -> int:
-    """The CPUs that this process may run on, which is the number TensorFlow takes by itself."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_memory_bytes() -> int:

@@ -96,7 +96,11 @@ async def run_job(bench: Bench, job_id: str) -> None:
         asyncio.CancelledError: the queue took the job back (cancelled, or the worker stops); the
             job is finished or put back first.
     """
-    async with host_gate(bench.settings.host_lock), bench.store.hold(job_id):
+    async with (
+        host_gate(bench.settings.host_lock),
+        bench.store.hold(f"host:{bench.host.boot_id or bench.host.name}"),
+        bench.store.hold(job_id),
+    ):
         job = await bench.store.claim(job_id, bench.host.name)
         if job is None:
             logger.info("job %s does not wait any more", job_id)

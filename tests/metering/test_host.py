@@ -2,6 +2,9 @@
 
 import os
 
+import pytest
+
+from app.metering import container
 from app.metering.host import host_facts, usable_cpus
 
 EPYC_VM = """processor\t: 0
@@ -52,6 +55,11 @@ def test_this_machine():
     assert facts.memory_gib > 0
 
 
-def test_affinity_counts(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
-    assert usable_cpus() == 1
+@pytest.mark.parametrize(
+    ("affinity", "quota", "usable"),
+    [({0}, None, 1), ({0, 1, 2, 3}, 1.5, 2), ({0, 1, 2, 3}, 0.1, 1), ({0}, 8.0, 1)],
+)
+def test_affinity_and_quota_count(monkeypatch, affinity, quota, usable):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity)
+    monkeypatch.setattr(container, "cpu_quota", lambda: quota)
+    assert usable_cpus() == usable

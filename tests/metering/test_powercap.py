@@ -27,6 +27,11 @@ def test_an_unreadable_counter_says_which_and_the_cure():
     assert f"chmod o+r {path}" in said
 
 
+def test_links_that_lead_nowhere_are_masked(tmp_path):
+    (tmp_path / "intel-rapl:0").symlink_to(tmp_path / "devices" / "intel-rapl:0")
+    assert "systempaths=unconfined" in powercap.denied(tmp_path)
+
+
 def _ask_without_rights(root):
     code = (
         "import os, pathlib, sys\n"

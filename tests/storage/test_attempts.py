@@ -1,4 +1,4 @@
-"""Attempts: the claim, the fence, readings to the byte, putting back, the lock."""
+"""Attempts: the claim, the fence, readings to the byte, putting back."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from app.domain.errors import UnavailableError
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
@@ -238,46 +237,3 @@ async def test_a_job_that_its_user_cancelled_is_not_put_back(
         job.id, 1, ended="stopped", energy_j=None, finish_queue_row=False
     )
     assert (await store.get(job.id)).status is JobStatus.RUNNING
-
-
-async def test_the_lock_is_held_by_one_and_goes_with_its_end(
-    store: Store, database_url: str
-) -> None:
-    order: list[str] = []
-
-    async def second() -> None:
-        async with store.hold("job"):
-            order.append("second")
-
-    async with store.hold("job"), store.hold("another job"):
-        waiting = asyncio.create_task(second())
-        while not count(database_url, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
-        order.append("first")
-    await waiting
-    assert order == ["first", "second"]
-
-
-async def test_a_cancelled_wait_for_the_lock_leaves_no_connection(
-    store: Store, database_url: str
-) -> None:
-    async def wait() -> None:
-        async with store.hold("job"):
-            pass
-
-    async with store.hold("job"):
-        waiting = asyncio.create_task(wait())
-        while not count(database_url, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        while count(database_url, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
-
-
-async def test_no_lock_without_a_database(store: Store) -> None:
-    store._url = "postgresql://127.0.0.1:1/it"
-    with pytest.raises(UnavailableError):
-        async with store.hold("job"):
-            pass

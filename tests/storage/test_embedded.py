@@ -129,9 +129,13 @@ def test_a_lock_file_with_the_number_of_another_process_is_stale(
 ) -> None:
     with server:
         note(server)
-    (server.cluster_dir / "postmaster.pid").write_text(f"{os.getppid()}\n{server.cluster_dir}\n")
-    with server:
-        assert ask(server, "SELECT n FROM note") == 42
+    owner = place.choose_owner()  # PostgreSQL itself takes a live process of its user for a server
+    with subprocess.Popen(["sleep", "600"], cwd="/", **owner.run_as()) as other:  # type: ignore[call-overload]
+        stale = f"{other.pid}\n{server.cluster_dir}\n"
+        (server.cluster_dir / "postmaster.pid").write_text(stale)
+        with server:
+            assert ask(server, "SELECT n FROM note") == 42
+        other.kill()
 
 
 def test_two_on_one_directory_are_refused(server: EmbeddedPostgres) -> None:

@@ -81,6 +81,18 @@ async def test_two_jobs_one_after_the_other_are_both_right(bench, store, submit)
     assert early.finished_at <= late.started_at
 
 
+async def test_two_workers_that_share_a_host_and_no_lock_file_take_turns(
+    bench, store, submit, tmp_path
+):
+    apart = bench.settings.model_copy(update={"host_lock": tmp_path / "another lock"})
+    other = Bench(settings=apart, store=store, meter=bench.meter, host=bench.host)
+    jobs = [await submit(), await submit()]
+    await asyncio.gather(run_job(bench, jobs[0]), run_job(other, jobs[1]))
+    one, two = [await report_of(store, job_id) for job_id in jobs]
+    early, late = sorted((one, two), key=lambda report: report.started_at)
+    assert early.finished_at <= late.started_at
+
+
 async def test_a_killed_child_fails_with_the_energy_up_to_its_end(bench, store, submit):
     job_id = await submit(epochs=10_000)
     running = asyncio.create_task(run_job(bench, job_id))
