@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app import logs
 from app.domain.errors import TrainwattError, UsageError
+from app.keys import needed_key
 from app.ownership import own
 from app.settings import Settings, load
 from app.storage.embedded import EmbeddedPostgres
@@ -40,7 +41,7 @@ def make_api(settings: Settings, *, log_as: str | None = None) -> "FastAPI":
             finally:
                 await store.close()
 
-    return create_app(open_service)
+    return create_app(open_service, key=needed_key(settings))
 
 
 @asynccontextmanager

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
+    @field_validator("api_key", "database_url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
     @field_validator("labels", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -1,12 +1,13 @@
 """The app factory: routes, errors and documentation around a service that the lifespan opens."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
 from app import __version__
 from app.api import docs, routes
+from app.api.auth import Auth
 from app.api.guard import LOOPBACK_NAMES, Guard
 from app.api.problems import add_handlers
 from app.service import Service
@@ -19,13 +20,14 @@ identifier of its request in `X-Request-ID`."""
 def create_app(
     open_service: Callable[[], AbstractAsyncContextManager[Service]],
     *,
-    hosts: Collection[str] | None = LOOPBACK_NAMES,
+    key: str | None = None,
 ) -> FastAPI:
     """The ASGI app; nothing is opened until its lifespan begins.
 
     Args:
         open_service: a context manager that gives the service and closes it in the end.
-        hosts: the names in `Host` that are answered, on any port; null: all of them.
+        key: the key that every request must carry. Null: none is asked for, and only connections
+            and host names of loopback are answered.
     """
 
     @asynccontextmanager
@@ -46,7 +48,8 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Auth, key=key)
+    app.add_middleware(Guard, hosts=LOOPBACK_NAMES if key is None else None)  # the outer one
     add_handlers(app)
     app.include_router(routes.router)
     app.include_router(docs.router)

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from app.api.auth import NO_KEY, OPEN_PATHS, UNPROTECTED
 from app.api.guard import FOREIGN_HOST
 from app.api.problems import (
     HTTP_KINDS,
@@ -60,6 +61,8 @@ START = """SwaggerUIBundle({
 
 PROBLEMS: dict[int, tuple[Kind, str]] = {
     400: (FOREIGN_HOST, "The request is for a name that this service does not answer to"),
+    401: (NO_KEY, "The service asks for a key, and none or another came"),
+    403: (UNPROTECTED, "The service has no key, and the connection is not from this machine"),
     404: (KINDS[NotFoundError], "There is no such thing"),
     406: (HTTP_KINDS[406], "It cannot be had in this format"),
     409: (KINDS[StateError], "The job's status, named in `job_status`, does not allow this"),
@@ -76,7 +79,8 @@ router = APIRouter(include_in_schema=False)
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: these errors, and those that every route has."""
-    return {status: _documented(status) for status in sorted({400, 422, 500, *statuses})}
+    everywhere = {400, 401, 403, 422, 500}
+    return {status: _documented(status) for status in sorted({*everywhere, *statuses})}
 
 
 def _documented(status: int) -> dict[str, Any]:
@@ -140,6 +144,11 @@ def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = description["components"]["schemas"]
     schemas |= {**schema.pop("$defs"), "Problem": schema}
+    bearer = {"type": "http", "scheme": "bearer", "description": "needed off loopback alone"}
+    description["components"]["securitySchemes"] = {"key": bearer}
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}, {}]
     return description
 
 

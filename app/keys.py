@@ -1,0 +1,62 @@
+"""The API key, as Jupyter does it: none needed on loopback, always one elsewhere."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from app.domain.errors import UsageError
+from app.settings import Settings
+
+KEY_FILE = "api_key"
+KEY_BYTES = 32  # of randomness; 43 characters
+
+
+def needed_key(settings: Settings) -> str | None:
+    """The key that requests must carry: the given one, else one made at the first start.
+
+    Null on loopback where none is given. The made one is kept in the data directory, readable by
+    its owner alone, and is the same at every later start.
+
+    Raises:
+        UsageError: the key file cannot be read or written.
+    """
+    if settings.api_key is not None:
+        return settings.api_key
+    if settings.loopback:
+        return None
+    path = settings.data_dir / KEY_FILE
+    try:
+        return _read(path) or _make(path)
+    except OSError as error:
+        raise UsageError(
+            f"the key file {path} cannot be used ({error.strerror}): choose another data "
+            "directory with TRAINWATT_DATA_DIR, or give a key with TRAINWATT_API_KEY"
+        ) from error
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text().strip() or None if path.exists() else None
+
+
+def _make(path: Path) -> str:
+    """Write a new key beside and link it into place, so that two starts agree on one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=KEY_FILE)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(KEY_BYTES) + "\n")
+        if path.exists():  # there, but empty: a start that was cut
+            os.replace(beside, path)
+        else:
+            _link(beside, path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+    return path.read_text().strip()
+
+
+def _link(beside: str, path: Path) -> None:
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return  # another start was first: its key counts
