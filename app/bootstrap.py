@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app import logs
@@ -64,6 +65,36 @@ async def database(settings: Settings) -> AsyncIterator[str]:
             embedded.stop()
 
 
+async def worker_trouble(settings: Settings) -> str | None:
+    """Why this host's worker does not count as alive, in a sentence; null where it does.
+
+    Raises:
+        UsageError: no database is named.
+        UnavailableError: the database does not answer.
+    """
+    store = await Store.open(_url_for_worker(settings), pool_size=1)
+    try:
+        hosts = await store.hosts()
+    finally:
+        await store.close()
+    alive = [host for host in hosts if host.name == settings.host_name and host.ready]
+    if not alive:
+        return f"no worker of the host {settings.host_name} is ready"
+    age_s = (datetime.now(UTC) - alive[0].last_seen).total_seconds()
+    if age_s > settings.lease_s:
+        return f"the worker of {settings.host_name} gave its last sign of life {age_s:.0f} s ago"
+    return None
+
+
+def _url_for_worker(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise UsageError(
+            "a worker alone needs a database: set TRAINWATT_DATABASE_URL, "
+            "or run `trainwatt serve`, which brings its own"
+        )
+    return settings.database_url
+
+
 def run_worker() -> int:
     """One worker on the database that the environment names, until a signal; the exit code."""
     from app.worker import loop
@@ -71,13 +102,9 @@ def run_worker() -> int:
     try:
         settings = load()
         logs.configure("worker", settings)
-        if settings.database_url is None:
-            raise UsageError(
-                "a worker alone needs a database: set TRAINWATT_DATABASE_URL, "
-                "or run `trainwatt serve`, which brings its own"
-            )
-        migrate(settings.database_url)
-        loop.main(settings, settings.database_url)
+        url = _url_for_worker(settings)
+        migrate(url)
+        loop.main(settings, url)
     except UsageError as error:
         return _said(error, 2)
     except TrainwattError as error:

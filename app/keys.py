@@ -35,6 +35,14 @@ def needed_key(settings: Settings) -> str | None:
         ) from error
 
 
+def kept_key(data_dir: Path) -> str | None:
+    """The key that a service of this data directory has made; null where it has not."""
+    try:
+        return _read(data_dir / KEY_FILE)
+    except OSError:  # it is not ours: whoever may not read it has no key
+        return None
+
+
 def _read(path: Path) -> str | None:
     return path.read_text().strip() or None if path.exists() else None
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from app import logs
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
+from app.keys import needed_key
 from app.ownership import occupied, own, owner
 from app.parent import die_with_parent
 from app.settings import Settings
@@ -63,19 +64,19 @@ def serve(
         throwaway: delete the data directory and the database at the end, whatever happened.
 
     Raises:
-        UsageError: the address is not loopback, the port is in use, the data directory cannot be
-            written or has an owner already.
+        UsageError: the port is in use, the data directory cannot be written or has an owner
+            already.
         UnavailableError: the database does not answer, or a part ends again and again before the
             service was ready.
     """
-    check_loopback(settings)
     with (
         Signals() as signals,
         contextlib.closing(listen(settings)) as listener,
-        own(settings.data_dir, _url(settings, listener)),
+        own(settings.data_dir, url_of(settings.host, listener)),
         _throwaway(settings.data_dir) if throwaway else contextlib.nullcontext(),
         _logs(settings),
     ):
+        needed_key(settings)  # made before anybody can ask
         database = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         try:
             Supervisor(settings, listener, database, signals).run(on_ready)
@@ -150,7 +151,7 @@ class Supervisor:
 
     def _facts(self) -> Ready:
         return Ready(
-            url=_url(self._settings, self._listener),
+            url=url_of(self._settings.host, self._listener),
             data_dir=self._settings.data_dir,
             cluster_dir=self._database.cluster_dir if self._database else None,
         )
@@ -346,19 +347,6 @@ class Signals:
             os.read(self._read, 4096)
 
 
-def check_loopback(settings: Settings) -> None:
-    """Refuse to serve a network without a key.
-
-    Raises:
-        UsageError: the host is not a loopback address.
-    """
-    if not settings.loopback:
-        raise UsageError(
-            f"expected a loopback host (127.0.0.1, ::1 or localhost), received {settings.host!r}: "
-            "access keys do not exist yet, and nothing is served to a network without one"
-        )
-
-
 def listen(settings: Settings) -> socket.socket:
     """The listening socket; every API process of a service inherits it, and so keeps the port.
 
@@ -381,7 +369,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def _port_error(settings: Settings, error: OSError) -> UsageError:
     here = owner(settings.data_dir)
-    if here and here.url == _url_of(settings.host, settings.port):
+    if here and here.url == _url(settings.host, settings.port):
         return occupied(settings.data_dir, here)
     return UsageError(
         f"port {settings.port} of {settings.host} cannot be used ({error.strerror}): choose "
@@ -389,16 +377,25 @@ def _port_error(settings: Settings, error: OSError) -> UsageError:
     )
 
 
-def _url(settings: Settings, listener: socket.socket) -> str:
-    return _url_of(settings.host, listener.getsockname()[1])
+def url_of(host: str, listener: socket.socket) -> str:
+    """The URL of a service that listens here, as a client on this machine asks it."""
+    return _url(host, listener.getsockname()[1])
 
 
-def _url_of(host: str, port: int) -> str:
+def _here(host: str) -> str:
+    """An address that reaches a listener on all addresses, or the address itself."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _url(host: str, port: int) -> str:
+    host = _here(host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _answers_ready(settings: Settings, listener: socket.socket) -> bool:
-    connection = http.client.HTTPConnection(settings.host, listener.getsockname()[1], timeout=1)
+    connection = http.client.HTTPConnection(
+        _here(settings.host), listener.getsockname()[1], timeout=1
+    )
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == HTTPStatus.OK

@@ -1,5 +1,6 @@
 """The commands of `trainwatt`, their exit codes, and errors as one readable sentence each."""
 
+import asyncio
 import json
 import os
 import socket
@@ -26,9 +27,12 @@ from app.domain.errors import (
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.reports import EnergyReport
-from app.settings import load
+from app.keys import KEY_FILE, kept_key, needed_key
+from app.ownership import owner
+from app.settings import Settings, load
 
 OK, JOB_FAILED, WRONG_USE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+PAGE, LINE = 80, 160  # columns where there is no terminal: to read, and to search line by line
 
 cli = typer.Typer(
     name="trainwatt",
@@ -75,11 +79,14 @@ def serve(
 
     settings = load(host=host, port=port, data_dir=data_dir and data_dir.expanduser().absolute())
 
+    known = kept_key(settings.data_dir)
+
     def on_ready(ready: supervisor.Ready) -> None:
         if as_json:
             _print_json({"url": ready.url, "data_dir": str(ready.data_dir)}, indent=None)
             return
         _out(f"trainwatt is ready at {ready.url}")
+        _say_key(settings, ready.url, known)
         _out(f"Data and logs are in {ready.data_dir}")
         if ready.cluster_dir and not ready.cluster_dir.is_relative_to(ready.data_dir):
             _out(f"The database is in {ready.cluster_dir}")
@@ -99,13 +106,26 @@ def api(
 
     settings = load(host=host, port=port)
     listener = socket.socket(fileno=fd) if fd is not None else supervisor.listen(settings)
-    logs.configure("api", settings)
-    run_api(bootstrap.make_api(settings), listener)
+    here = settings.model_copy(update={"url": supervisor.url_of(settings.host, listener)})
+    logs.configure("api", here)
+    known = kept_key(here.data_dir)
+    app = bootstrap.make_api(here)
+    if not settings.supervised:
+        _out(f"The API answers at {here.url}")
+        _say_key(here, here.url, known)
+    run_api(app, listener)
 
 
 @cli.command()
-def worker() -> None:
+def worker(
+    healthcheck: Annotated[
+        bool, typer.Option("--healthcheck", help="Exit 0 if this host's worker is alive.")
+    ] = False,
+) -> None:
     """Run one measuring worker on TRAINWATT_DATABASE_URL."""
+    if healthcheck:
+        _check_worker()
+        return
     sys.stdout.flush()  # a process of its own module: the fork server imports `__main__` again
     os.execv(sys.executable, [sys.executable, "-P", "-m", "app.worker"])
 
@@ -145,7 +165,7 @@ def run(
     try:
         with (
             own.service(settings, throwaway=throwaway, say=_complain, console=console) as here,
-            Client(here.url, settings.api_key) as client,
+            Client(here.url, _key(settings, here.url)) as client,
         ):
             job = own.run(here, client, body, console, _complain)
             data = client.call("GET", f"{job_path(job.id)}/report")
@@ -182,7 +202,7 @@ def list_jobs(  # noqa: PLR0917 -- options by name
     if as_json:
         _print_json(page)
         return
-    _console().print(tables.jobs(as_job(item) for item in page["items"]))
+    _console(LINE).print(tables.jobs(as_job(item) for item in page["items"]))
     if page.get("next_cursor"):
         _out(f"More: --cursor {page['next_cursor']}")
 
@@ -229,7 +249,7 @@ def hosts(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(data)
     else:
-        _console().print(tables.hosts(parse(Host, item) for item in data["items"]))
+        _console(LINE).print(tables.hosts(parse(Host, item) for item in data["items"]))
 
 
 @cli.command()
@@ -246,8 +266,40 @@ def workloads(as_json: AsJson = False) -> None:
 @contextmanager
 def _client() -> Iterator[Client]:
     settings = load()
-    with Client(settings.url, settings.api_key) as client:
+    with Client(settings.url, _key(settings, settings.url)) as client:
         yield client
+
+
+def _key(settings: Settings, url: str) -> str | None:
+    """The key to send: the given one, or the one that the service of our own data directory made.
+
+    It goes to no other service, whatever answers at the address.
+    """
+    here = owner(settings.data_dir) if settings.api_key is None else None
+    mine = here is not None and here.url == url.rstrip("/")
+    return kept_key(settings.data_dir) if mine else settings.api_key
+
+
+def _say_key(settings: Settings, url: str, known: str | None) -> None:
+    """A made key is said once, by the start that made it; later ones say where it lies."""
+    key = needed_key(settings)
+    if key is None or settings.api_key is not None:
+        return
+    if known == key:
+        _out(f"Requests need the key in {settings.data_dir / KEY_FILE}")
+        return
+    _out(f"Key: {key}")
+    _out(f"In a browser: {url}/docs?key={key}")
+    _out("For programs: export TRAINWATT_API_KEY, or send `Authorization: Bearer KEY`")
+
+
+def _check_worker() -> None:
+    """Exit 3 with a sentence unless this host's worker has given a sign of life lately."""
+    from app import bootstrap
+
+    reason = asyncio.run(bootstrap.worker_trouble(load()))
+    if reason:
+        raise UnavailableError(reason)
 
 
 def _watch(client: Client, job_id: str, *, as_json: bool) -> None:
@@ -282,9 +334,9 @@ def _show_report(data: dict[str, Any], *, as_json: bool) -> None:
         render(parse(EnergyReport, data), _console())
 
 
-def _console() -> Console:
-    """Standard output for people; 80 columns where it is no terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 80)
+def _console(columns: int = PAGE) -> Console:
+    """Standard output for people: as wide as the terminal, or so many columns elsewhere."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else columns)
 
 
 def _progress_console(*, as_json: bool) -> Console:

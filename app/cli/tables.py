@@ -8,7 +8,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.report import duration
 from app.cli.units import NONE, quantity
 from app.cli.watch import says
 from app.domain.hosts import Host
@@ -16,12 +15,14 @@ from app.domain.jobs import Job
 from app.domain.readings import ComponentFacts
 from app.domain.specs import ExplicitSize, Size
 
+WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
+
 
 def table(*columns: str) -> Table:
     """A plain table: no lines, names in bold, every cell folded rather than cut."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     return made
 
 
@@ -148,5 +149,9 @@ def moment(at: datetime | None) -> str | None:
 
 
 def ago(at: datetime) -> str:
-    """How long ago a time was."""
-    return f"{duration(max(0.0, round((datetime.now(UTC) - at).total_seconds())))} ago"
+    """How long ago a time was, in its largest unit: `42 s ago`, `3 h ago`."""
+    seconds = max(0, round((datetime.now(UTC) - at).total_seconds()))
+    for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size_s:
+            return f"{seconds // size_s} {unit} ago"
+    return f"{seconds} s ago"

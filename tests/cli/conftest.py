@@ -15,7 +15,7 @@ import uvicorn
 from app.bootstrap import make_api
 from app.settings import Settings
 
-END_S = 120.0
+END_S = 600.0
 _numbers = itertools.count(1)
 
 

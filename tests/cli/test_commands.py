@@ -14,6 +14,7 @@ import pytest
 from app.ownership import own
 
 UNPRIVILEGED = 65_534  # nobody
+END_S = 600.0  # a backstop, not a threshold
 NO_JOB = "00000000-0000-0000-0000-000000000000"
 SUBMIT = ("submit", "--model-type", "cnn", "--size", "tiny")
 
@@ -39,8 +40,7 @@ def test_a_job_is_submitted_shown_and_listed_for_a_person(trainwatt):
     assert "queued, position" in trainwatt("show", job_id).stdout
     listed = trainwatt("list", "--tag", "team=vision")
     assert listed.stdout.splitlines()[0].split()[:3] == ["Job", "Status", "Model"]
-    assert job_id in listed.stdout
-    assert max(map(len, listed.stdout.splitlines())) <= 80
+    assert "cnn tiny" in next(ln for ln in listed.stdout.splitlines() if ln.startswith(job_id))
     assert job_id not in trainwatt("list", "--model-type", "rnn").stdout
 
 
@@ -86,7 +86,7 @@ def test_ctrl_c_stops_watching_and_not_the_job(trainwatt, api_url):
     with process:
         assert process.stdout.readline().startswith("queued")
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(END_S) == 130
         said = process.stderr.read()
     assert said.startswith("trainwatt: stopped watching; the job goes on")
     job_id = said.split()[-1].rstrip(")")
@@ -112,6 +112,7 @@ def test_a_spec_from_standard_input(trainwatt):
         (("list", "--cursor", "none"), "cursor"),
         (("run", "--model-type", "lstm"), "model_type"),
         (("serve", "--host", "0.0.0.0"), "loopback"),
+        (("api", "--host", "0.0.0.0"), "loopback"),
         (("serve", "--port", "70000"), "TRAINWATT_PORT"),
     ],
 )
@@ -175,14 +176,31 @@ def test_the_same_service_twice_is_told_as_such(trainwatt, tmp_path):
     assert f"belongs to a running service (process {os.getpid()}" in sentence(done)
 
 
-def test_an_unwritable_data_directory(trainwatt, short_dir):
-    identity = {"user": UNPRIVILEGED, "group": UNPRIVILEGED} if os.geteuid() == 0 else {}
+AS_NOBODY = """
+import encodings.idna, os, sys  # while we may read them
+import app.supervisor
+from app.cli import main
+if os.geteuid() == 0:
+    os.setgid(int(sys.argv[1]))
+    os.setuid(int(sys.argv[1]))
+sys.argv = ["trainwatt", *sys.argv[2:]]
+sys.exit(main())
+"""
+
+
+def test_an_unwritable_data_directory(short_dir):
     short_dir.chmod(0o555)
-    data_dir = short_dir / "data"
-    done = trainwatt("serve", "--port", "0", "--data-dir", str(data_dir), **identity)
+    serve = ["serve", "--port", "0", "--data-dir", str(short_dir / "data")]
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(UNPRIVILEGED), *serve],
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+    )
     short_dir.chmod(0o755)
     assert done.returncode == 2
-    assert f"{data_dir} cannot be used (Permission denied)" in sentence(done)
+    assert f"{short_dir / 'data'} cannot be used (Permission denied)" in sentence(done)
 
 
 def test_a_worker_alone_needs_a_database(trainwatt, tmp_path):
@@ -205,7 +223,7 @@ def test_run_submits_to_the_service_that_owns_the_data_directory(trainwatt, tmp_
     ):
         assert process.stdout.readline().startswith("queued")
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(END_S) == 130
         assert f"(process {os.getpid()}, {api_url})" in process.stderr.readline()
         assert "the job goes on" in process.stderr.readline()
 
@@ -254,13 +272,13 @@ def test_an_interrupted_run_leaves_nothing(number, short_dir):
         clusters = [Path(p.cwd()) for p in below if p.name() == "postgres"]
         process.send_signal(number)
         if number == signal.SIGKILL:
-            process.wait(60)
+            process.wait(END_S)
         else:
-            assert process.wait(60) == 130
+            assert process.wait(END_S) == 130
             assert process.stderr.read() == "trainwatt: interrupted\n"
     assert below
     assert clusters
-    _, alive = psutil.wait_procs(below, timeout=60)
+    _, alive = psutil.wait_procs(below, timeout=END_S)
     assert alive == []
     assert [path.name for path in short_dir.iterdir()] == ["lock"]
     assert not any(cluster.exists() for cluster in clusters)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,14 @@ class Service:
         self.supervisor = psutil.Process(process.pid)
         self.http = httpx.Client(base_url=url, trust_env=False, timeout=30)
         self.data_dir = data_dir
+
+    def printed(self):
+        """What `serve` prints once it is ready itself, which it notices a moment after us."""
+        deadline_s = time.monotonic() + START_S
+        while "Data and logs" not in (text := (self.data_dir / "printed").read_text()):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        return text
 
     def submit(self, **fields):
         answer = self.http.post("/v1/jobs", json=fields)
@@ -49,20 +58,34 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service():
+def service(serving):
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """A context manager of a service with further settings."""
+    return run_service
+
+
+@contextmanager
+def run_service(**settings):
+    """A service with further settings; what it prints is in `data_dir / "printed"`."""
     with tempfile.TemporaryDirectory(prefix="trainwatt-test-") as folder:
         data_dir = Path(folder)
         data_dir.chmod(0o755)  # started by root, the database runs as another user
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
-            env=os.environ
-            | {
-                "TRAINWATT_DATA_DIR": folder,
-                "TRAINWATT_HOST_LOCK": str(data_dir / "host.lock"),
-                "TRAINWATT_SWEEP_INTERVAL_S": "0.5",
-            },
-            stdout=subprocess.DEVNULL,
-        )
+        given = {
+            "TRAINWATT_DATA_DIR": folder,
+            "TRAINWATT_PORT": "0",
+            "TRAINWATT_HOST_LOCK": str(data_dir / "host.lock"),
+            "TRAINWATT_SWEEP_INTERVAL_S": "0.5",
+            **settings,
+        }
+        with (data_dir / "printed").open("wb") as printed:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "serve"], env=os.environ | given, stdout=printed
+            )
         try:
             running = Service(process, wait_until_ready(process, data_dir), data_dir)
             with running.http:

@@ -1,0 +1,115 @@
+"""Jobs, hosts and workloads as tables."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from app.cli import tables
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method
+from app.domain.specs import ExplicitSize, JobSpec
+from app.workloads import catalogue
+
+NOW = datetime.now(UTC)
+JOB = Job(
+    id="3c4ea9a2-1c06-4a5e-9ef6-b8e4d44a4a3b",
+    status=JobStatus.SUCCEEDED,
+    stage=None,
+    spec=JobSpec(
+        model_type="cnn", size=ExplicitSize(width=1.5, depth=2), tags={"team": "[vision]"}
+    ),
+    spec_sha256="00",
+    progress=None,
+    queue_position=None,
+    host="h1",
+    attempt=1,
+    created_at=NOW - timedelta(hours=2, minutes=30),
+    started_at=NOW,
+    finished_at=NOW,
+    error=None,
+)
+HOST = Host(
+    name="h1",
+    facts=HostFacts(
+        name="h1",
+        boot_id=None,
+        os="Linux",
+        python="3.11",
+        cpu_vendor=None,
+        cpu_model="EPYC",
+        cpu_family=None,
+        cpu_model_number=None,
+        logical_cpus=2,
+        host_cpus=2,
+        memory_gib=23.6,
+    ),
+    meter=MeterFacts(
+        cpu=ComponentFacts(method=Method.UNAVAILABLE, reason="no permission"),
+        gpu=ComponentFacts(method=Method.ABSENT),
+        ram=ComponentFacts(method=Method.ASSUMED),
+        codecarbon="3.3.2",
+    ),
+    labels=(),
+    ready=True,
+    baseline=None,
+    started_at=NOW,
+    last_seen=NOW,
+    current_job=None,
+)
+
+
+def shown(what, width=160):
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(what)
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def test_a_job_is_one_line():
+    line = f"{JOB.id} succeeded cnn width=1.5,depth=2 mnist5k 3 h1 2 h ago"
+    assert shown(tables.jobs([JOB]))[1:] == [line]
+
+
+def test_an_identifier_is_never_broken():
+    assert any(line.startswith(JOB.id) for line in shown(tables.jobs([JOB]), width=80))
+
+
+def test_a_job_says_what_to_do_next():
+    lines = shown(tables.job(JOB))
+    assert f"Next trainwatt report {JOB.id}" in lines
+    assert "Tags team=[vision]" in lines
+    running = JOB.model_copy(update={"status": JobStatus.RUNNING, "finished_at": None})
+    lines = shown(tables.job(running))
+    assert f"Next trainwatt watch {JOB.id}" in lines
+    assert not any(line.startswith("Finished") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [({}, "ready"), ({"ready": False}, "not ready"), ({"current_job": "j1"}, "runs j1")],
+)
+def test_a_host_says_how_its_energy_is_read_and_what_it_does(changes, state):
+    line = shown(tables.hosts([HOST.model_copy(update=changes)]))[1]
+    assert "CPU unavailable (no permission), GPU absent, RAM assumed" in line
+    assert f" {state} " in line
+    assert "EPYC, 2 CPUs, 24 GiB" in line
+
+
+def test_a_host_without_a_meter_has_a_dash():
+    assert " — " in shown(tables.hosts([HOST.model_copy(update={"meter": None})]))[1]
+
+
+def test_the_catalogue_shows_every_size_and_data_set():
+    lines = shown(tables.workloads(catalogue.listing()), width=80)
+    assert any(line.startswith("cnn base 225,034 7 15.4 MFLOP") for line in lines)
+    assert any(line.startswith("mnist5k 28 × 28") and "4,000" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s ago"), (42, "42 s ago"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_how_long_ago(seconds, text):
+    assert tables.ago(datetime.now(UTC) - timedelta(seconds=seconds)) == text
