@@ -10,7 +10,7 @@ from app.settings import Settings
 
 MAX_BYTES = 10_000_000  # of one file
 KEPT_FILES = 5  # beside the current one
-TALKATIVE = ("alembic.runtime.plugins", "httpx")  # a line a plugin or a request says nothing
+TALKATIVE = ("alembic", "httpx")  # a line a plugin or a request says nothing
 
 
 class OneLine(logging.Formatter):
@@ -34,6 +34,8 @@ class OneLine(logging.Formatter):
 def configure(process: str, settings: Settings) -> None:
     """Send this process's logs to stderr and to `<log_dir>/<process>.log`, in place of any before.
 
+    A part of `serve` writes to its file alone.
+
     Raises:
         UsageError: the folder cannot be written.
     """
@@ -48,7 +50,9 @@ def configure(process: str, settings: Settings) -> None:
             f"the log file {file} cannot be written ({error.strerror}): choose another data "
             "directory with --data-dir or TRAINWATT_DATA_DIR"
         ) from error
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), rotated]
+    handlers: list[logging.Handler] = [rotated]
+    if not settings.supervised:  # else stderr is a file beside, for what is no record
+        handlers.append(logging.StreamHandler(sys.stderr))
     for handler in handlers:
         handler.setFormatter(OneLine(process))
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)

@@ -50,6 +50,14 @@ def test_a_second_call_takes_the_place_of_the_first(tmp_path, capfd):
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
+def test_a_part_of_serve_writes_to_its_file_alone(tmp_path, capfd):
+    settings = Settings(data_dir=tmp_path, supervised=True)
+    logs.configure("api", settings)
+    logging.getLogger("app.x").warning("once")
+    assert capfd.readouterr().err == ""
+    assert "once" in (settings.log_dir / "api.log").read_text()
+
+
 def test_the_file_is_rotated(tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "MAX_BYTES", 200)
     settings = Settings(data_dir=tmp_path)
