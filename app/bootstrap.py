@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from app import logs
+from app import logs, reference
+from app.domain import hosts
 from app.domain.errors import TrainwattError, UsageError
 from app.keys import needed_key
 from app.ownership import own
@@ -29,6 +30,8 @@ def make_api(settings: Settings, *, log_as: str | None = None) -> "FastAPI":
     """
     from app.api.app import create_app  # the worker imports this module, and no web framework
     from app.service import Service
+
+    reference.check_default(settings.country_iso_code, settings.region)
 
     @asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
@@ -74,16 +77,12 @@ async def worker_trouble(settings: Settings) -> str | None:
     """
     store = await Store.open(_url_for_worker(settings), pool_size=1)
     try:
-        hosts = await store.hosts()
+        known = await store.hosts()
     finally:
         await store.close()
-    alive = [host for host in hosts if host.name == settings.host_name and host.ready]
-    if not alive:
-        return f"no worker of the host {settings.host_name} is ready"
-    age_s = (datetime.now(UTC) - alive[0].last_seen).total_seconds()
-    if age_s > settings.lease_s:
-        return f"the worker of {settings.host_name} gave its last sign of life {age_s:.0f} s ago"
-    return None
+    return hosts.worker_trouble(
+        known, settings.host_name, now=datetime.now(UTC), lease_s=settings.lease_s
+    )
 
 
 def _url_for_worker(settings: Settings) -> str:
@@ -102,6 +101,7 @@ def run_worker() -> int:
     try:
         settings = load()
         logs.configure("worker", settings)
+        reference.check_default(settings.country_iso_code, settings.region)
         url = _url_for_worker(settings)
         migrate(url)
         loop.main(settings, url)

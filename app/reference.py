@@ -1,4 +1,4 @@
-"""codecarbon's country, region and CPU tables, read as installed files without importing it.
+"""codecarbon's country and region tables, read as installed files without importing it.
 
 Units differ from file to file; here everything is g of CO2e a kWh:
 
@@ -11,7 +11,6 @@ Units differ from file to file; here everything is g of CO2e a kWh:
 | `nordic_emissions.json` | SWE, NOR, FIN, price zones | g/kWh |
 """
 
-import csv
 import json
 from collections.abc import Callable
 from functools import cache
@@ -19,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.domain.errors import FieldError, SpecError, UnavailableError
+from app.domain.errors import FieldError, SpecError, UnavailableError, UsageError
 from app.domain.quantities import CarbonIntensity, Frozen
 from app.domain.specs import Carbon
 
@@ -144,26 +143,6 @@ def _from_setting(name: str, in_spec: bool) -> str:
     return "" if in_spec else f", in the setting TRAINWATT_{name}"
 
 
-def cpu_tdp(model: str) -> float | None:
-    """The TDP in watts of a CPU by its exact name in codecarbon's table; null if not there."""
-    return _cpus().get(model)
-
-
-@cache
-def _cpus() -> dict[str, float]:
-    """TDP by name; the first of equal names counts, and a cell that is no number is left out."""
-    with (_data() / "hardware" / "cpu_power.csv").open(newline="", encoding="utf-8") as file:
-        rows = [(row["Name"], _number(row["TDP"])) for row in csv.DictReader(file)]
-    return {name: tdp_w for name, tdp_w in reversed(rows) if tdp_w is not None}
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
 def _data() -> Path:
     """The data folder of the installed codecarbon.
 
@@ -268,3 +247,19 @@ _REGION_TABLES: dict[str, Callable[[], dict[str, _Entry]]] = {
     "NOR": _nordic("NO"),
     "FIN": _nordic("FI"),
 }
+
+
+def check_default(country: str | None, region: str | None) -> None:
+    """See that the settings' country and region can price a run, before any run needs them.
+
+    Raises:
+        UsageError: they cannot; the text names the variable.
+    """
+    try:
+        intensity(Carbon(), default_country=country, default_region=region)
+    except SpecError as error:
+        wrong = error.errors[0]
+        raise UsageError(
+            f"TRAINWATT_COUNTRY_ISO_CODE or TRAINWATT_REGION: expected {wrong.expected}, "
+            f"received {wrong.received!r}"
+        ) from error

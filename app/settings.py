@@ -1,5 +1,6 @@
 """One frozen settings object, read from `TRAINWATT_…` environment variables."""
 
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -37,9 +38,7 @@ class Settings(BaseSettings):
     # the worker
     host_name: str = Field(default_factory=socket.gethostname)
     labels: Annotated[tuple[str, ...], NoDecode] = ()
-    host_lock: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "trainwatt-host.lock"
-    )
+    host_lock: Path = Field(default_factory=lambda: _lock_folder() / "trainwatt-host.lock")
     sample_interval_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
     heartbeat_s: Annotated[float, Field(gt=0, le=600)] = 10
     lease_s: Annotated[float, Field(gt=0, le=3600)] = 30
@@ -74,6 +73,12 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Where the rotated logs of every process lie."""
         return self.data_dir / "logs"
+
+
+def _lock_folder() -> Path:
+    """Where every user of the host can lock: a folder that no cleaner of old files looks into."""
+    shared = Path("/run/lock")
+    return shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def load(**overrides: object) -> Settings:

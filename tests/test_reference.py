@@ -112,14 +112,9 @@ def test_a_wrong_setting_is_named(defaults, variable):
     assert variable in caught.value.errors[0].expected
 
 
-def test_tdp_by_exact_name():
-    assert reference.cpu_tdp("AMD EPYC 7B12") == 240.0
-    assert reference.cpu_tdp("AMD EPYC") is None
-
-
 def test_codecarbon_is_not_imported():
     code = (
-        "import sys; from app import reference; reference.cpu_tdp('x');"
+        "import sys; from app import reference;"
         "from app.domain.specs import Carbon;"
         "reference.intensity(Carbon(country_iso_code='FRA'), default_country=None,"
         " default_region=None); sys.exit('codecarbon' in sys.modules)"

@@ -112,8 +112,9 @@ class AssumptionSet:
     wall_factor: float = 1.33
     wall_factor_high: float = 1.55
 
-    # RAM without a counter, W/GB: our floor; codecarbon 3.3.2 (2026) at 24 GB (20 W)
-    ram_low_w_per_gib: float = 0.10
+    # RAM without a counter: our floor, a GB as RAM is published (2026); codecarbon 3.3.2 (2026) at
+    # what it calls 24 GB (20 W), which counts 2³⁰ bytes as one
+    ram_low_w_per_gb: float = 0.10
     ram_high_w_per_gib: float = 0.83
 
     # GPU of which only the TDP is known: shares of it, our judgement (2026)

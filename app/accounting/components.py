@@ -1,7 +1,8 @@
 """The energy of each component: raw joules, named corrections, interval, and why there is none."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.accounting import processors, series
 from app.accounting.assumptions import AssumptionSet
@@ -10,6 +11,8 @@ from app.accounting.series import Fault
 from app.domain.readings import ComponentFacts, HostFacts, Method, Readings
 from app.domain.reports import Component, Correction, ExcludedModel
 
+GUESS_PER_SOCKET = "guess_per_socket"
+GB_PER_GIB = 2**30 / 1e9
 TOO_SHORT_S = 0.3  # measurement.md's goal of ≤ 0.5 % holds from here up
 MODELLED = frozenset({Method.ESTIMATED, Method.ASSUMED})
 
@@ -21,7 +24,8 @@ class Part:
     Attributes:
         component: as it stands in the report.
         joules: corrected joules since the first reading, at every reading; null without a figure.
-        raw_j: codecarbon's own joules of the window, without corrections.
+        raw_j: codecarbon's own joules of the window, without corrections, even where we give no
+            figure; null where its counter is not known at both ends.
         idle_w: what the model bills at no load; null where no model stands behind the figure.
         codes: reason codes of `trust.REASONS`.
     """
@@ -54,11 +58,20 @@ class Parts:
 
 def parts(readings: Readings, assumptions: AssumptionSet) -> Parts:
     """Every component of an attempt; none has a figure below 0.3 s (`too_short`)."""
+    seen = readings.readings
     return Parts(
-        cpu=_cpu(readings, assumptions),
-        gpu=_gpu(readings, assumptions),
-        ram=_ram(readings, assumptions),
+        cpu=replace(_cpu(readings, assumptions), raw_j=_raw_j([r.cpu_j for r in seen])),
+        gpu=replace(_gpu(readings, assumptions), raw_j=_raw_j([r.gpu_j for r in seen])),
+        ram=replace(_ram(readings, assumptions), raw_j=_raw_j([r.ram_j for r in seen])),
     )
+
+
+def _raw_j(counter: Sequence[float | None]) -> float | None:
+    """Last less first of a counter; null where one is missing, or the counter began anew."""
+    first, last = counter[0], counter[-1]
+    if first is None or last is None or len(counter) < 2 or last < first:
+        return None
+    return last - first
 
 
 def without_figure(
@@ -115,7 +128,7 @@ def _sensor(
         method=Method.MEASURED,
         source=facts.source,
     )
-    return Part(component=component, joules=joules, raw_j=joules[-1], codes=codes)
+    return Part(component=component, joules=joules, codes=codes)
 
 
 def _cpu(readings: Readings, a: AssumptionSet) -> Part:
@@ -134,7 +147,8 @@ def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) 
     facts, host = readings.meter.cpu, readings.host
     generation = processors.generation(host)
     share = processors.socket_share(host, facts)
-    factor = 1.0 if share is None else share
+    corrections = _corrections(host, facts, share)
+    factor = math.prod(correction.factor for correction in corrections)
     central_j = raw[-1] * factor
     loads = series.loads(readings)
     known_tdp_w = facts.tdp_w if not facts.tdp_guessed else None
@@ -147,15 +161,14 @@ def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) 
         interval="published_models",
         method=Method.ESTIMATED if generation or known_tdp_w else Method.ASSUMED,
         source=facts.source,
-        corrections=_corrections(host, factor),
+        corrections=corrections,
         models={"codecarbon": central_j, **_centrals(envelope)},
-        excluded=_excluded(readings, raw[-1], share, a),
+        excluded=_excluded(readings, raw[-1], share, corrections, a),
     )
     idle_share = a.codecarbon_idle_share.get(facts.source or "")
     return Part(
         component=component,
         joules=tuple(joules * factor for joules in raw),
-        raw_j=raw[-1],
         idle_w=None
         if idle_share is None or facts.tdp_w is None
         else facts.tdp_w * idle_share * factor,
@@ -172,21 +185,39 @@ def _centrals(envelope: Sequence[ModelEnergy]) -> dict[str, float]:
     return {model.name: model.central_j for model in envelope if model.central_j is not None}
 
 
-def _corrections(host: HostFacts, factor: float) -> tuple[Correction, ...]:
-    if factor == 1.0:
+def _corrections(
+    host: HostFacts, facts: ComponentFacts, share: float | None
+) -> tuple[Correction, ...]:
+    """The host's share of known sockets, or the guess billed once; never both."""
+    sockets = facts.sockets or 1
+    if facts.tdp_guessed and sockets > 1:
+        message = (
+            "codecarbon's guess of 4 W a thread holds all threads of the machine, and is billed "
+            f"again for each of the {sockets} sockets that it shows"
+        )
+        return (Correction(name=GUESS_PER_SOCKET, factor=1 / sockets, message=message),)
+    if share is None or share == 1.0:
         return ()
     message = (
         f"codecarbon bills whole sockets of {host.cpu_model}; this virtual machine has "
-        f"{host.host_cpus} CPUs, {factor:.1%} of their threads"
+        f"{host.host_cpus} CPUs, {share:.1%} of their threads"
     )
-    return (Correction(name="socket_share", factor=factor, message=message),)
+    return (Correction(name="socket_share", factor=share, message=message),)
 
 
 def _excluded(
-    readings: Readings, raw_j: float, share: float | None, a: AssumptionSet
+    readings: Readings,
+    raw_j: float,
+    share: float | None,
+    corrections: tuple[Correction, ...],
+    a: AssumptionSet,
 ) -> tuple[ExcludedModel, ...]:
-    """Models that would bill a whole socket to a virtual machine that has a part of it."""
+    """What would bill a whole socket to a part of it, or a guess more than once."""
     host, tdp_w = readings.host, readings.meter.cpu.tdp_w
+    if any(correction.name == GUESS_PER_SOCKET for correction in corrections):
+        message = "it bills a guess for the whole machine once for every socket"
+        name = "codecarbon, guess for every socket"
+        return (ExcludedModel(name=name, energy_j=raw_j, message=message),)
     if share is None and tdp_w is not None:
         loads = series.loads(readings)
         whole = _centrals([energy(m, loads) for m in tdp_models(host, tdp_w, a)])
@@ -202,18 +233,18 @@ def _excluded(
 
 
 def _gpu(readings: Readings, a: AssumptionSet) -> Part:
+    """Devices with a sensor by their counter, those without by a share of their TDP."""
     facts = readings.meter.gpu
     counter = [reading.gpu_j for reading in readings.readings]
-    by_tdp = facts.method in MODELLED and facts.tdp_w is not None
-    if by_tdp and all(joules is None for joules in counter):
-        power_w = a.gpu_tdp_share * (facts.tdp_w or 0.0)
-        counter = [t * power_w for t in series.times(readings)]
+    tdp_w = facts.tdp_w if facts.method in MODELLED else None
+    if tdp_w is not None and all(joules is None for joules in counter):
+        counter = [0.0] * len(counter)  # no device has a sensor
     joules = _counted("gpu", facts, readings, counter)
     if isinstance(joules, Part):
         return joules
-    if by_tdp:
-        return _gpu_by_tdp(readings, joules, a)
-    return _sensor(facts, joules, _gpu_error(readings, a))
+    if tdp_w is None:
+        return _sensor(facts, joules, _gpu_error(readings, a))
+    return _gpu_by_tdp(readings, tdp_w, joules, a)
 
 
 def _gpu_error(readings: Readings, a: AssumptionSet) -> float:
@@ -224,21 +255,26 @@ def _gpu_error(readings: Readings, a: AssumptionSet) -> float:
     return a.gpu_sparse_error if sparse or short or sampled else a.gpu_sensor_error
 
 
-def _gpu_by_tdp(readings: Readings, joules: tuple[float, ...], a: AssumptionSet) -> Part:
-    """A GPU of which only the TDP is known."""
-    facts, duration_s = readings.meter.gpu, series.times(readings)[-1]
-    full_j = (facts.tdp_w or 0.0) * duration_s
-    measured = any(reading.gpu_j is not None for reading in readings.readings)
+def _gpu_by_tdp(
+    readings: Readings, tdp_w: float, counted: tuple[float, ...], a: AssumptionSet
+) -> Part:
+    """Devices of which only the TDP is known, on top of what the others counted."""
+    t_s, error = series.times(readings), _gpu_error(readings, a)
+    assumed_w = a.gpu_tdp_share * tdp_w
+    joules = tuple(j + t * assumed_w for j, t in zip(counted, t_s, strict=True))
+    source = f"{a.gpu_tdp_share:g} of the TDP"
+    if readings.meter.gpu.source:
+        source = f"{readings.meter.gpu.source}; {source} of devices without a sensor"
     component = Component(
         energy_j=joules[-1],
-        low_j=min(joules[-1], a.gpu_tdp_share_low * full_j),
-        high_j=max(joules[-1], a.gpu_tdp_share_high * full_j),
+        low_j=counted[-1] * (1 - error) + a.gpu_tdp_share_low * tdp_w * t_s[-1],
+        high_j=counted[-1] * (1 + error) + a.gpu_tdp_share_high * tdp_w * t_s[-1],
         interval="published_models",
         method=Method.ASSUMED,
-        source=facts.source or f"{a.gpu_tdp_share:g} of the TDP",
+        source=source,
+        reason=readings.meter.gpu.reason,
     )
-    raw_j = joules[-1] if measured else None  # codecarbon itself has no figure
-    return Part(component=component, joules=joules, raw_j=raw_j, codes=("gpu_power_assumed",))
+    return Part(component=component, joules=joules, codes=("gpu_power_assumed",))
 
 
 def _ram(readings: Readings, a: AssumptionSet) -> Part:
@@ -249,9 +285,10 @@ def _ram(readings: Readings, a: AssumptionSet) -> Part:
     if facts.method is Method.MEASURED:
         return _sensor(facts, joules, a.ram_sensor_error)
     duration_s = series.times(readings)[-1]
+    memory_gb = host.memory_gib * GB_PER_GIB
     component = Component(
         energy_j=joules[-1],
-        low_j=min(joules[-1], a.ram_low_w_per_gib * host.memory_gib * duration_s),
+        low_j=min(joules[-1], a.ram_low_w_per_gb * memory_gb * duration_s),
         high_j=max(joules[-1], a.ram_high_w_per_gib * host.memory_gib * duration_s),
         interval="published_models",
         method=Method.ASSUMED,
@@ -260,7 +297,6 @@ def _ram(readings: Readings, a: AssumptionSet) -> Part:
     return Part(
         component=component,
         joules=joules,
-        raw_j=joules[-1],
         idle_w=joules[-1] / duration_s if facts.constant_w is None else facts.constant_w,
         codes=("ram_power_assumed",),
     )

@@ -1,6 +1,7 @@
 """Readings → energy report: a pure function, so that a report can be computed again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.accounting import carbon, efficiency, phases, series, trust
@@ -19,11 +20,42 @@ from app.domain.reports import (
     EnergyReport,
     Environment,
     PowerSeries,
+    Trust,
     Wall,
 )
 from app.domain.specs import JobSpec, WorkloadFacts
 
 NEVER_RAN = "the job ended before it ran"
+NO_READINGS = "its worker was lost before a reading was stored, or none could be accounted for"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What a report says of an attempt, whether there are readings of it or not.
+
+    Attributes:
+        parts: its components.
+        spans: its phases.
+        started_at: first reading, in UTC.
+        finished_at: last reading, or the end of a job without one, in UTC.
+        duration_s: seconds between them.
+        power: mean power between readings.
+        attempts: all attempts of the job, this one last.
+        trust: grade and conditions.
+        environment: the host; null without readings.
+        readings_sha256: identity of the readings; null without.
+    """
+
+    parts: Parts
+    spans: tuple[Span, ...] = ()
+    started_at: datetime | None = None
+    finished_at: datetime
+    duration_s: float = 0.0
+    power: PowerSeries = PowerSeries(t_s=(), cpu_w=(), gpu_w=(), ram_w=())
+    attempts: tuple[AttemptEnergy, ...]
+    trust: Trust
+    environment: Environment | None = None
+    readings_sha256: str | None = None
 
 
 def energy_j(readings: Readings) -> float | None:
@@ -57,32 +89,27 @@ def report(
     """
     if not readings.readings:
         raise ValueError("expected at least one reading, received none")
+    run = _measured(readings, status, earlier)
+    return _build(run, job_id=job_id, spec=spec, status=status, work=work, intensity=intensity)
+
+
+def _measured(readings: Readings, status: JobStatus, earlier: tuple[AttemptEnergy, ...]) -> _Run:
+    """An attempt with readings."""
     found = parts(readings, DEFAULT)
     spans = phases.spans(readings, found)
     duration_s = series.times(readings)[-1]
     this = AttemptEnergy(attempt=readings.attempt, ended=status.value, energy_j=_total(found.known))
-    energy = _energy(found, duration_s, (*earlier, this), DEFAULT)
-    done = efficiency.work(spans, work)
-    return EnergyReport(
-        job_id=job_id,
-        status=status,
-        spec_sha256=spec.sha256(),
+    attempts = (*earlier, this)
+    return _Run(
+        parts=found,
+        spans=spans,
         started_at=readings.started_at,
         finished_at=readings.started_at + timedelta(seconds=duration_s),
         duration_s=duration_s,
-        mean_power_w=None if energy.total_j is None else energy.total_j / duration_s,
-        energy=energy,
-        stock_codecarbon=carbon.stock_codecarbon(found, intensity),
-        emissions=carbon.emissions(energy, intensity),
-        phases=phases.reports(spans),
         power=phases.power(readings, found),
-        work=done,
-        quality=efficiency.quality(spans),
-        efficiency=efficiency.efficiency(spans, done),
-        trust=trust.trust(readings, found, status),
-        attempts=(*earlier, this),
+        attempts=attempts,
+        trust=trust.trust(readings, found, status, attempts),
         environment=_environment(readings, spans),
-        assumptions=_assumptions(DEFAULT),
         readings_sha256=readings.sha256(),
     )
 
@@ -96,8 +123,9 @@ def empty_report(
     intensity: CarbonIntensity,
     finished_at: datetime,
     earlier: tuple[AttemptEnergy, ...] = (),
+    lost: AttemptEnergy | None = None,
 ) -> EnergyReport:
-    """The report of a job that ended while queued: no duration, null energies.
+    """The report of a job of which there is no reading: no duration, null energies.
 
     Args:
         job_id: the job.
@@ -107,32 +135,53 @@ def empty_report(
         intensity: the price of a kilowatt-hour, and the PUE.
         finished_at: when it ended, in UTC.
         earlier: attempts that did run, where the last one never began.
+        lost: the attempt that ends here, where one began and its worker was lost before the first
+            reading was stored; its energy is null. Null: the job ended while queued.
     """
-    nothing = without_figure(Method.UNAVAILABLE, reason=NEVER_RAN)
-    found = Parts(cpu=nothing, gpu=nothing, ram=nothing)
-    energy = _energy(found, 0.0, earlier, DEFAULT)
-    done = efficiency.work((), work)
+    nothing = without_figure(Method.UNAVAILABLE, reason=NEVER_RAN if lost is None else NO_READINGS)
+    attempts = earlier if lost is None else (*earlier, lost)
+    run = _Run(
+        parts=Parts(cpu=nothing, gpu=nothing, ram=nothing),
+        finished_at=finished_at,
+        attempts=attempts,
+        trust=trust.without_readings(attempts, lost=lost is not None),
+    )
+    return _build(run, job_id=job_id, spec=spec, status=status, work=work, intensity=intensity)
+
+
+def _build(
+    run: _Run,
+    *,
+    job_id: str,
+    spec: JobSpec,
+    status: JobStatus,
+    work: WorkloadFacts,
+    intensity: CarbonIntensity,
+) -> EnergyReport:
+    """The report: what was read, priced and set against the work."""
+    energy = _energy(run, DEFAULT)
+    done = efficiency.work(run.spans, work)
     return EnergyReport(
         job_id=job_id,
         status=status,
         spec_sha256=spec.sha256(),
-        started_at=None,
-        finished_at=finished_at,
-        duration_s=0.0,
-        mean_power_w=None,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        duration_s=run.duration_s,
+        mean_power_w=None if energy.total_j is None else energy.total_j / run.duration_s,
         energy=energy,
-        stock_codecarbon=carbon.stock_codecarbon(found, intensity),
+        stock_codecarbon=carbon.stock_codecarbon(run.parts, intensity),
         emissions=carbon.emissions(energy, intensity),
-        phases=(),
-        power=PowerSeries(t_s=(), cpu_w=(), gpu_w=(), ram_w=()),
+        phases=phases.reports(run.spans),
+        power=run.power,
         work=done,
-        quality=efficiency.quality(()),
-        efficiency=efficiency.efficiency((), done),
-        trust=trust.never_started(),
-        attempts=earlier,
-        environment=None,
+        quality=efficiency.quality(run.spans),
+        efficiency=efficiency.efficiency(run.spans, done),
+        trust=run.trust,
+        attempts=run.attempts,
+        environment=run.environment,
         assumptions=_assumptions(DEFAULT),
-        readings_sha256=None,
+        readings_sha256=run.readings_sha256,
     )
 
 
@@ -146,14 +195,13 @@ def _sum(values: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _energy(
-    found: Parts, duration_s: float, attempts: tuple[AttemptEnergy, ...], a: AssumptionSet
-) -> Energy:
+def _energy(run: _Run, a: AssumptionSet) -> Energy:
     """Components, their sum with ends added to ends, baseline, net and wall."""
+    found = run.parts
     total_j = _total(found.known)
     low_j = _sum([part.component.low_j for part in found.known])
     high_j = _sum([part.component.high_j for part in found.known])
-    baseline = _baseline(found, duration_s)
+    baseline = _baseline(found, run.duration_s)
     return Energy(
         complete=all(part.component.method is not Method.UNAVAILABLE for part in found.all),
         cpu=found.cpu.component,
@@ -166,7 +214,7 @@ def _energy(
         baseline=baseline,
         net_j=_net_j(total_j, baseline),
         wall=_wall(total_j, low_j, high_j, a),
-        spent_j=_sum([attempt.energy_j for attempt in attempts]),
+        spent_j=_sum([attempt.energy_j for attempt in run.attempts]),
     )
 
 

@@ -10,18 +10,19 @@
 | F | there is no figure |
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.accounting import series
 from app.accounting.components import Parts
 from app.domain.jobs import JobStatus
 from app.domain.readings import Reading, Readings
-from app.domain.reports import Grade, Trust, TrustReason
+from app.domain.reports import AttemptEnergy, Grade, Trust, TrustReason
 
 SHORT_RUN_S = 60.0  # MLPerf Power (2024): under 60 s a run is indicative
 CONTENTION_SHARE = 0.05  # of the host's CPU-seconds, used by others
 STEAL_SHARE = 0.01  # of the host's CPU-seconds, taken by the hypervisor
-SAMPLE_GAP_S = 2.0  # twice the sampling period of 1 s
+SAMPLE_GAP_INTERVALS = 2.0  # of the sampling interval: one reading was missed
 WATCHED_SHARE = 0.5  # of the run that CPU-seconds must cover to say something of it
 
 
@@ -44,6 +45,17 @@ REASONS: dict[str, Reason] = {
         "F",
         "The job ended before it ran, so nothing was measured.",
         "Submit it again if you need its figures.",
+    ),
+    "no_readings": Reason(
+        "F",
+        "Nothing is known of the last attempt: its worker was lost before the first reading was "
+        "stored, or no report could be computed from its readings.",
+        "Look at the worker's log, and submit it again if you need its figures.",
+    ),
+    "no_figure": Reason(
+        "F",
+        "No component's energy could be read, so there is no figure.",
+        "See the components' reasons, which name the cure.",
     ),
     "too_short": Reason(
         "F",
@@ -115,8 +127,14 @@ REASONS: dict[str, Reason] = {
     ),
     "sample_gap": Reason(
         "C",
-        "For more than 2 s no reading was taken, so a short event could have been missed.",
+        "No reading was taken for more than twice the sampling interval, so a short event could "
+        "have been missed.",
         "Leave the worker some CPU time, or train with fewer threads.",
+    ),
+    "spent_incomplete": Reason(
+        "C",
+        "The energy of an attempt is not known, so `spent_j` is a lower bound.",
+        "Look at the attempts: those without energy were lost before it could be told.",
     ),
     "not_finished": Reason(
         "C",
@@ -141,12 +159,21 @@ REASONS: dict[str, Reason] = {
 }
 
 
-def trust(readings: Readings, parts: Parts, status: JobStatus) -> Trust:
-    """The grade with its reasons, and the conditions that it was read from."""
+def trust(
+    readings: Readings, parts: Parts, status: JobStatus, attempts: Sequence[AttemptEnergy]
+) -> Trust:
+    """The grade with its reasons, and the conditions that it was read from.
+
+    Args:
+        readings: of the attempt that the report is of.
+        parts: its components.
+        status: how the job ended.
+        attempts: all attempts of the job, this one too.
+    """
     contention = contention_share(readings)
     steal_s = series.difference([r.host_steal_s for r in readings.readings])
     gap_s = _largest_gap_s(readings)
-    found = {code for part in parts.all for code in part.codes}
+    found = _part_codes(parts) | _spent_codes(attempts)
     found |= _run_codes(series.times(readings)[-1], status)
     found |= _condition_codes(readings, contention, steal_s, gap_s)
     return _graded(
@@ -158,9 +185,15 @@ def trust(readings: Readings, parts: Parts, status: JobStatus) -> Trust:
     )
 
 
-def never_started() -> Trust:
-    """The trust of a report on nothing."""
-    return _graded({"never_started"}, contention=None, steal_s=None, gap_s=None, instrument_s=None)
+def without_readings(attempts: Sequence[AttemptEnergy], *, lost: bool) -> Trust:
+    """The trust of a report on nothing.
+
+    Args:
+        attempts: all attempts of the job.
+        lost: whether the last of them began, and left no reading.
+    """
+    found = _spent_codes(attempts) | {"no_readings" if lost else "never_started"}
+    return _graded(found, contention=None, steal_s=None, gap_s=None, instrument_s=None)
 
 
 def _graded(
@@ -184,6 +217,18 @@ def _graded(
     )
 
 
+def _part_codes(parts: Parts) -> set[str]:
+    """What the components say, and that none of them has a figure where that has another cause."""
+    found = {code for part in parts.all for code in part.codes}
+    return found if parts.known or "too_short" in found else found | {"no_figure"}
+
+
+def _spent_codes(attempts: Sequence[AttemptEnergy]) -> set[str]:
+    """Whether the sum over the attempts leaves one out; where none is known, there is no sum."""
+    known = {attempt.energy_j is not None for attempt in attempts}
+    return {"spent_incomplete"} if known == {True, False} else set()
+
+
 def _run_codes(duration_s: float, status: JobStatus) -> set[str]:
     codes = set()
     if duration_s < SHORT_RUN_S:
@@ -204,7 +249,7 @@ def _condition_codes(
         codes.add("contention")
     if steal_s is not None and steal_s > STEAL_SHARE * host_cpu_s:
         codes.add("steal")
-    if gap_s is not None and gap_s > SAMPLE_GAP_S:
+    if gap_s is not None and gap_s > SAMPLE_GAP_INTERVALS * readings.sample_interval_s:
         codes.add("sample_gap")
     return codes
 
@@ -213,8 +258,8 @@ def contention_share(readings: Readings) -> float | None:
     """CPU-seconds of others over the host's, within the readings that have all three counters.
 
     The job's process is gone at the last reading and may not be there at the first. Null where
-    the readings with everything cover less than half of the run. The meter's thread belongs to the
-    service's CPU-seconds.
+    the readings with everything cover less than half of the run. The worker's process, and with it
+    the meter, belongs to the service's CPU-seconds.
     """
     known = [reading for reading in readings.readings if _others_s(reading) is not None]
     duration_s = series.times(readings)[-1]

@@ -1,5 +1,6 @@
 """A measuring host as its worker announces it: hardware, sensors, baseline, what it runs now."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from app.domain.quantities import Frozen
@@ -19,3 +20,25 @@ class Host(Frozen):
     started_at: datetime
     last_seen: datetime
     current_job: str | None
+
+
+def worker_trouble(
+    hosts: Iterable[Host], name: str, *, now: datetime, lease_s: float
+) -> str | None:
+    """Why the worker of a host is not counted on, in a sentence; null where it is.
+
+    Args:
+        hosts: those that are known.
+        name: of the host that is meant.
+        now: the moment to judge at.
+        lease_s: seconds without a sign of life after which a worker counts as gone.
+    """
+    host = next((host for host in hosts if host.name == name), None)
+    if host is None:
+        return f"The worker of {name} has not announced itself yet."
+    silence_s = (now - host.last_seen).total_seconds()
+    if silence_s >= lease_s:
+        return f"The worker of {name} was last heard {silence_s:.0f} s ago."
+    if not host.ready:
+        return f"The worker of {name} has not warmed its first training process yet."
+    return None

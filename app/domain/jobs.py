@@ -63,6 +63,18 @@ class JobError(Frozen):
     message: str
 
 
+class JobFilter(Frozen):
+    """Which jobs are meant: those that match all that is given; null matches every one."""
+
+    status: JobStatus | None = None
+    model_type: str | None = None
+    host: str | None = None
+    tag: tuple[str, str] | None = None  # a key and its value
+
+
+EVERY_JOB = JobFilter()
+
+
 class Job(Frozen):
     """What users see of a job. Times are in UTC; `attempt` is 0 until a worker takes it."""
 

@@ -1,8 +1,6 @@
-"""Joules, watts, seconds, grams of CO2e: the only conversions, and an interval of a quantity."""
+"""Joules, watts, seconds, grams of CO2e: the only conversions."""
 
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 JOULES_PER_KWH = 3_600_000.0
 
@@ -11,36 +9,6 @@ class Frozen(BaseModel):
     """A value: it never changes, holds finite numbers only and knows all of its fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Interval(Frozen):
-    """A quantity that is known between two ends: low ≤ central ≤ high, in one unit."""
-
-    low: float
-    central: float
-    high: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.low <= self.central <= self.high:
-            raise ValueError(
-                f"expected low ≤ central ≤ high, received {self.low}, {self.central}, {self.high}"
-            )
-        return self
-
-    def scaled(self, factor: float) -> "Interval":
-        """All three values times a factor that is not negative."""
-        return Interval(
-            low=self.low * factor, central=self.central * factor, high=self.high * factor
-        )
-
-    def plus(self, other: "Interval") -> "Interval":
-        """The sum of two quantities whose errors are fully dependent: ends add to ends."""
-        return Interval(
-            low=self.low + other.low,
-            central=self.central + other.central,
-            high=self.high + other.high,
-        )
 
 
 def kwh_from_joules(energy_j: float) -> float:

@@ -33,9 +33,14 @@ class ComponentFacts(Frozen):
 
     method: Method
     source: str | None = None  # "codecarbon cpu_load", "codecarbon intel_rapl", …
-    reason: str | None = None  # why it is unavailable, and the cure
-    tdp_w: float | None = None  # thermal design power that the model works with, whole component
+    reason: str | None = None  # why it or a part of it cannot be read, and the cure
+    # Thermal design power that the model works with, in watts: of all sockets that codecarbon
+    # bills (CPU), or of all devices without a sensor (GPU).
+    tdp_w: float | None = None
     tdp_guessed: bool = False  # codecarbon's guess of 4 W a thread, not a table's entry
+    # How many times codecarbon's guess is in `tdp_w`: 4 W × all threads already is the whole
+    # machine, and it bills that once for every socket shown. Null where it does not multiply.
+    sockets: int | None = None
     constant_w: float | None = None  # a flat power (RAM), in watts
 
 
@@ -85,7 +90,9 @@ class Reading(Frozen):
     host_steal_s: float | None = None  # CPU-seconds that the hypervisor took
     job_cpu_s: float | None = None  # CPU-seconds of the job's process
     service_cpu_s: float | None = None  # CPU-seconds of API, worker, database, fork server
-    instrument_cpu_s: float | None = None  # CPU-seconds of the meter's own thread
+    # CPU-seconds of the worker's whole process: meter, events, storing, sweep; part of the
+    # service's, and an upper bound of what measuring costs.
+    instrument_cpu_s: float | None = None
     begins: Phase | None = None  # the phase that begins here
     index: int | None = None  # its epoch, from 0
     ended: dict[str, Any] = {}  # facts of the phase that ends here (loss, samples, …)
@@ -98,6 +105,7 @@ class Readings(Frozen):
     started_at: datetime  # UTC, at the first reading
     host: HostFacts
     meter: MeterFacts
+    sample_interval_s: float = 1.0  # seconds between readings, as they were asked for
     readings: tuple[Reading, ...]
 
     def to_bytes(self) -> bytes:

@@ -7,7 +7,6 @@ from app.domain.jobs import JobStatus
 from app.domain.quantities import Frozen
 from app.domain.readings import Method, Phase
 
-SCHEMA_VERSION = 1
 Grade = Literal["A", "B", "C", "D", "E", "F"]
 
 
@@ -172,7 +171,7 @@ class Trust(Frozen):
     contention_share: float | None  # CPU-seconds of others over the host's CPU-seconds
     steal_s: float | None
     largest_sample_gap_s: float | None
-    instrument_cpu_s: float | None
+    instrument_cpu_s: float | None  # CPU-seconds of the worker's whole process
 
 
 class AttemptEnergy(Frozen):

@@ -9,7 +9,6 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from app.domain.quantities import Frozen
 
 SizeName = Literal["tiny", "small", "base", "medium", "large"]
-SIZE_TAGS = ("size-name", "size-object")
 
 
 class SpecPart(Frozen):

@@ -1,5 +1,6 @@
 """CPU-seconds of the host, of the job's process and of the service, as cumulative counters."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from app.domain.quantities import Frozen
 
 CPUACCT = Path("/sys/fs/cgroup/cpuacct/cpuacct.usage")
 CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
+OWN, ENDED_CHILDREN = slice(0, 2), slice(2, 4)  # of psutil's cpu_times: user and system
 AGREE = (0.8, 1.25)  # a root counter within these factors of /proc/stat counts the whole host
 
 
@@ -33,11 +35,11 @@ class CpuCounters:
         service: processes of the service beside the caller: API, database, supervisor.
     """
 
-    def __init__(self, fork_server: int | None, service: Iterable[int]) -> None:
+    def __init__(self, fork_server: int | None, service: Iterable[psutil.Process]) -> None:
         """Remember the processes, and what their ended children had used before."""
         self._fork_server = _process(fork_server)
-        self._ended_before_s = _ended_children_s(self._fork_server)
-        self._service = {pid: 0.0 for pid in service}
+        self._ended_before_s = _cpu_s(self._fork_server, ENDED_CHILDREN)
+        self._service = {process: 0.0 for process in service}
         self._host_busy = host_busy_source()
 
     def read(self, job: int | None) -> CpuSeconds:
@@ -52,18 +54,22 @@ class CpuCounters:
         )
 
     def _job_s(self, job: int | None) -> float | None:
-        alive = _cpu_s(_process(job)) or 0.0
-        ended = _ended_children_s(self._fork_server)
+        alive = _cpu_s(_process(job), OWN) or 0.0
+        ended = _cpu_s(self._fork_server, ENDED_CHILDREN)
         if ended is None or self._ended_before_s is None:
             return alive or None
         return alive + ended - self._ended_before_s
 
     def _service_s(self) -> float:
-        """The sum over the service; a process that has ended keeps its last value."""
-        for pid, last_s in self._service.items():
-            self._service[pid] = max(last_s, _cpu_s(_process(pid)) or 0.0)
-        own_s = _own_s(self._fork_server) or 0.0
-        return own_s + sum(self._service.values())
+        """The sum over the service; a process that has ended keeps its last value.
+
+        Of each its own seconds alone: what an ended child had used, its parent gains at once.
+        """
+        for process in self._service:
+            seconds = _cpu_s(process, OWN)
+            if seconds is not None:
+                self._service[process] = seconds
+        return (_cpu_s(self._fork_server, OWN) or 0.0) + sum(self._service.values())
 
 
 def host_busy_source() -> Path | None:
@@ -113,40 +119,25 @@ def _process(pid: int | None) -> psutil.Process | None:
         return None
 
 
-def _cpu_s(process: psutil.Process | None) -> float | None:
-    """User and system seconds of a process and of its ended children; null once it is gone."""
-    if process is None:
-        return None
-    try:
-        return float(sum(process.cpu_times()[:4]))
-    except psutil.NoSuchProcess:
-        return None
+def _cpu_s(process: psutil.Process | None, which: slice) -> float | None:
+    """User and system seconds of a process or of its ended children; null once it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process is not None and process.is_running():  # and not another one of its number
+            return float(sum(tuple(process.cpu_times())[which]))
+    return None
 
 
-def _own_s(process: psutil.Process | None) -> float | None:
-    if process is None:
-        return None
-    try:
-        return float(sum(process.cpu_times()[:2]))
-    except psutil.NoSuchProcess:
-        return None
+def service_processes(*, supervised: bool) -> tuple[psutil.Process, ...]:
+    """The supervisor of this process and all that it started, but not this process's own.
 
-
-def _ended_children_s(process: psutil.Process | None) -> float | None:
-    if process is None:
-        return None
-    try:
-        return float(sum(process.cpu_times()[2:4]))
-    except psutil.NoSuchProcess:
-        return None
-
-
-def service_processes() -> tuple[int, ...]:
-    """The supervisor of this process and all that it started, but not this process's own."""
+    Without a supervisor there are none: a database that is given counts among the others.
+    """
+    if not supervised:
+        return ()
     try:
         supervisor = psutil.Process(os.getppid())
         mine = {child.pid for child in psutil.Process().children(recursive=True)}
         family = [supervisor, *supervisor.children(recursive=True)]
     except psutil.NoSuchProcess:
         return ()
-    return tuple(p.pid for p in family if p.pid not in mine | {os.getpid()})
+    return tuple(p for p in family if p.pid not in mine | {os.getpid()})

@@ -1,13 +1,14 @@
 """The energy meter: one protocol, and codecarbon read at our own boundaries behind it.
 
 codecarbon's documented calls cannot be read at a boundary, so its private counters are: the version
-is pinned, and `tests/metering/test_meter.py` holds every private name that is used here. Both of
-its schedulers are stopped as soon as it has started; whoever owns the meter is its only caller,
-which takes away the race that counts estimated energy twice.
+is pinned, and `tests/metering/test_meter.py` holds every name of its insides that is used here.
+Both of its schedulers are stopped as soon as it has started; whoever owns the meter is its only
+caller, which takes away the race that counts estimated energy twice.
 """
 
 import os
 import tempfile
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from app.domain.errors import MeterError
@@ -64,7 +65,7 @@ class CodecarbonMeter:
         self._gpu = _find(self._tracker, "GPU")
         self._ram = _find(self._tracker, "RAM")
         self._facts = MeterFacts(
-            cpu=_cpu_facts(self._cpu),
+            cpu=_cpu_facts(self._cpu, self._tracker._conf["cpu_physical_count"]),
             gpu=_gpu_facts(self._gpu),
             ram=_ram_facts(self._ram),
             codecarbon=codecarbon.__version__,
@@ -96,7 +97,8 @@ class CodecarbonMeter:
 
     @staticmethod
     def _joules(facts: ComponentFacts, energy: Any) -> float | None:
-        if facts.method in {Method.ABSENT, Method.UNAVAILABLE}:
+        """Joules of a counter; null where there is no source behind its 0."""
+        if facts.method in {Method.ABSENT, Method.UNAVAILABLE} or facts.source is None:
             return None
         return joules_from_kwh(float(energy.kWh))
 
@@ -157,7 +159,8 @@ def _find(tracker: Any, kind: str) -> Any | None:
     return next((item for item in tracker._hardware if type(item).__name__ == kind), None)
 
 
-def _cpu_facts(cpu: Any | None) -> ComponentFacts:
+def _cpu_facts(cpu: Any | None, sockets: int) -> ComponentFacts:
+    """How the CPU is read; `sockets` is how many codecarbon counts, and bills the TDP for."""
     if cpu is None or cpu._mode not in CPU_MODES:
         reason = f"codecarbon reads this CPU as {cpu!r}, which is not supported"
         return ComponentFacts(method=Method.UNAVAILABLE, reason=reason)
@@ -165,11 +168,13 @@ def _cpu_facts(cpu: Any | None) -> ComponentFacts:
         return ComponentFacts(method=Method.UNAVAILABLE, reason=denied)
     if cpu._mode == "intel_rapl":
         return ComponentFacts(method=Method.MEASURED, source="codecarbon intel_rapl")
+    guessed = _tdp_guessed(cpu)
     return ComponentFacts(
         method=Method.ESTIMATED,
         source=f"codecarbon {cpu._mode}",
         tdp_w=float(cpu._tdp),
-        tdp_guessed=_tdp_guessed(cpu),
+        tdp_guessed=guessed,
+        sockets=sockets if guessed and not cpu._is_generic_tdp else None,
     )
 
 
@@ -186,15 +191,44 @@ def _tdp_guessed(cpu: Any) -> bool:
 
 
 def _gpu_facts(gpu: Any | None) -> ComponentFacts:
+    """How the GPUs are read; codecarbon itself counts 0 J for one that shows no power."""
     if gpu is None:
         return ComponentFacts(method=Method.ABSENT)
-    if not gpu.devices.devices:
+    devices = gpu.devices.devices
+    if not devices:
         return ComponentFacts(
             method=Method.UNAVAILABLE, reason="the GPU driver answers but lists no device"
         )
-    counters = all(device._has_counter for device in gpu.devices.devices)
-    source = "codecarbon gpu energy counter" if counters else "codecarbon gpu power samples"
-    return ComponentFacts(method=Method.MEASURED, source=source)
+    blind = [device for device in devices if not _has_sensor(device)]
+    if not blind:
+        return ComponentFacts(method=Method.MEASURED, source=_gpu_source(devices))
+    limits_w = [device._power_limit for device in blind]
+    if not all(limits_w):
+        reason = f"{_names(blind)}: neither an energy counter, nor power, nor its limit is readable"
+        return ComponentFacts(method=Method.UNAVAILABLE, reason=reason)
+    seen = [device for device in devices if device not in blind]
+    return ComponentFacts(
+        method=Method.ASSUMED,
+        source=_gpu_source(seen) if seen else None,
+        reason=f"{_names(blind)}: neither an energy counter nor power is readable",
+        tdp_w=float(sum(limits_w)),
+    )
+
+
+def _has_sensor(device: Any) -> bool:
+    """Whether a device has an energy counter, or a power above the 0 W that no chip draws."""
+    if device._has_counter or device._reports_zero_power_by_design():
+        return True
+    return bool(device._read_power_watts())
+
+
+def _gpu_source(devices: Sequence[Any]) -> str:
+    counters = all(device._has_counter for device in devices)
+    return "codecarbon gpu energy counter" if counters else "codecarbon gpu power samples"
+
+
+def _names(devices: Sequence[Any]) -> str:
+    return ", ".join(f"GPU {device.gpu_index} ({device._gpu_name})" for device in devices)
 
 
 def _ram_facts(ram: Any | None) -> ComponentFacts:

@@ -3,30 +3,26 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from app import reference
-from app.accounting.report import empty_report, energy_j, report
+from app.accounting.report import energy_j
 from app.domain.errors import TrainwattError
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
-from app.domain.readings import HostFacts, Phase, Reading, Readings
-from app.domain.reports import AttemptEnergy, EnergyReport
+from app.domain.readings import Phase, Reading, Readings
 from app.metering.counters import CpuCounters, service_processes
-from app.metering.meter import EnergyMeter
-from app.settings import Settings
-from app.storage.store import Store
+from app.worker.bench import Bench, report_failed
 from app.worker.gate import host_gate
-from app.worker.messages import Ended, Event, Failure, Forked, Seen, Step
+from app.worker.messages import Ended, Event, Failure, Forked, Interrupted, Seen, Step
 from app.worker.outcome import oom_kill_count, outcome
-from app.worker.process import Training, fork_server_pid, start_fork_server
+from app.worker.process import Training, fork_server_pid, kill_fork_server, start_fork_server
 from app.worker.recorder import Recorder
 from app.workloads import catalogue
 
 logger = logging.getLogger(__name__)
 
 WRITE_PERIOD_S = 0.5
+CUT_S = 5.0  # a killed process is gone in milliseconds, unless it could not be made
 STAGES = {
     Phase.SETUP: Stage.SETUP,
     Phase.EPOCH: Stage.TRAINING,
@@ -40,71 +36,27 @@ class FencedError(TrainwattError):
     """Another attempt of the job has begun: nothing more may be written by this one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """What a worker measures with; made once, used for every job."""
-
-    settings: Settings
-    store: Store
-    meter: EnergyMeter
-    host: HostFacts
-
-    @property
-    def cache_dir(self) -> Path:
-        """Where data sets are kept between jobs."""
-        return self.settings.data_dir / "cache"
-
-    def account(
-        self,
-        job: Job,
-        readings: Readings | None,
-        status: JobStatus,
-        earlier: tuple[AttemptEnergy, ...],
-    ) -> EnergyReport:
-        """The report of a job's newest attempt."""
-        priced = reference.intensity(
-            job.spec.carbon,
-            default_country=self.settings.country_iso_code,
-            default_region=self.settings.region,
-        )
-        work = catalogue.facts(job.spec)
-        if readings is None or not readings.readings:
-            return empty_report(
-                job_id=job.id,
-                spec=job.spec,
-                status=status,
-                work=work,
-                intensity=priced,
-                finished_at=datetime.now(UTC),
-                earlier=earlier,
-            )
-        return report(
-            readings,
-            job_id=job.id,
-            spec=job.spec,
-            status=status,
-            work=work,
-            intensity=priced,
-            earlier=earlier,
-        )
-
-
-async def run_job(bench: Bench, job_id: str) -> None:
+async def run_job(
+    bench: Bench, job_id: str, claimed: Callable[[str], None] = lambda _: None
+) -> None:
     """Run a job that the queue has handed out, if it still waits.
+
+    Args:
+        bench: what to measure with.
+        job_id: the job.
+        claimed: told of the job once it is ours.
 
     Raises:
         asyncio.CancelledError: the queue took the job back (cancelled, or the worker stops); the
             job is finished or put back first.
     """
-    async with (
-        host_gate(bench.settings.host_lock),
-        bench.store.hold(f"host:{bench.host.boot_id or bench.host.name}"),
-        bench.store.hold(job_id),
-    ):
+    host = f"host:{bench.host.boot_id or bench.host.name}"
+    async with bench.store.hold(host, job_id), host_gate(bench.settings.host_lock):
         job = await bench.store.claim(job_id, bench.host.name)
         if job is None:
             logger.info("job %s does not wait any more", job_id)
             return
+        claimed(job_id)
         await Attempt(bench, job).run()
 
 
@@ -114,7 +66,9 @@ class Attempt:
     def __init__(self, bench: Bench, job: Job) -> None:
         """Prepare the process and the counters; nothing runs yet."""
         start_fork_server()  # it may have died since
-        counters = CpuCounters(fork_server_pid(), service_processes())
+        counters = CpuCounters(
+            fork_server_pid(), service_processes(supervised=bench.settings.supervised)
+        )
         self._bench, self._job = bench, job
         self._recorder = Recorder(bench.meter, counters)
         self._training = Training(
@@ -129,25 +83,31 @@ class Attempt:
         self._failure: Failure | None = None
 
     async def run(self) -> None:
-        """Train, store, finish; a cut run is accounted up to its end."""
+        """Train, store, finish; a cut run is accounted up to its end.
+
+        A cancellation kills the process at once and cuts nothing else: what has begun to be
+        stored is stored, and the cancellation is raised after it.
+        """
+        work = asyncio.ensure_future(self._run())
+        cancelled: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self._training.interrupt()
+        work.result()
+        if cancelled:
+            raise cancelled
+
+    async def _run(self) -> None:
         kills_before = oom_kill_count()
-        cut: JobStatus | None = None
-        stopped: asyncio.CancelledError | None = None
         self._training.start()
-        try:
-            async with asyncio.timeout(self._job.spec.limits.timeout_s):
-                ended = await self._follow()
-        except TimeoutError:
-            cut, ended = JobStatus.TIMED_OUT, await self._cut()
-        except asyncio.CancelledError as cancelled:
-            cut, ended, stopped = JobStatus.CANCELLED, await self._cut(), cancelled
-        except BaseException:
-            await self._cut()
-            raise
-        done = ended.exit_code == 0
-        if stopped and not done and not await self._bench.store.cancel_requested(self._job.id):
+        cut, ended = await self._train()
+        interrupted = cut is JobStatus.CANCELLED and ended.exit_code != 0
+        if interrupted and not await self._bench.store.cancel_requested(self._job.id):
             await self._put_back()
-            raise stopped
+            return
         status, error = outcome(
             ended=ended,
             failure=self._failure,
@@ -156,12 +116,28 @@ class Attempt:
             spec=self._job.spec,
         )
         await self._finish(status, error)
-        if stopped:
-            raise stopped
 
-    async def _follow(self) -> Ended:
+    async def _train(self) -> tuple[JobStatus | None, Ended]:
+        """Follow the process to its end, and say what it was cut for, if it was."""
+        limit = asyncio.timeout(self._job.spec.limits.timeout_s)
+        try:
+            async with limit:
+                last = await self._follow()
+        except TimeoutError:
+            ended = await self._cut()
+            if not limit.expired():
+                raise
+            return JobStatus.TIMED_OUT, ended
+        except BaseException:
+            await self._cut()
+            raise
+        if isinstance(last, Interrupted):
+            return JobStatus.CANCELLED, await self._cut()
+        return None, last
+
+    async def _follow(self) -> Ended | Interrupted:
         """Take every event, and write as they come."""
-        while not isinstance(event := await self._training.next(), Ended):
+        while not isinstance(event := await self._training.next(), Ended | Interrupted):
             if self._take(event) or time.monotonic() - self._written_s >= WRITE_PERIOD_S:
                 await self._write()
         return event
@@ -169,6 +145,15 @@ class Attempt:
     async def _cut(self) -> Ended:
         """Kill the process and take what is left, without writing."""
         self._training.kill()
+        try:
+            async with asyncio.timeout(CUT_S):
+                return await self._drain()
+        except TimeoutError:
+            logger.exception("job %s: the fork server hangs and is killed", self._job.id)
+            kill_fork_server()
+            return await self._drain()
+
+    async def _drain(self) -> Ended:
         while not isinstance(event := await self._training.next(), Ended):
             self._take(event)
         return event
@@ -185,6 +170,8 @@ class Attempt:
                     self._stage = STAGES[reading.begins]
                 if reading.begins is Phase.EPOCH:
                     self._begin_epoch(reading)
+                if reading.begins is Phase.EVALUATION:
+                    self._set_progress(self._job.spec.epochs, 0, self._steps())
             case Step(epoch=epoch, step=step, steps=steps):
                 self._set_progress(epoch, step, steps)
             case Failure():
@@ -205,7 +192,7 @@ class Attempt:
         epochs = self._job.spec.epochs
         done, whole = epoch * steps + step, epochs * steps
         spent_s = time.monotonic() - (self._training_since_s or time.monotonic())
-        eta_s = round(spent_s / done * (whole - done), 1) if done else None
+        eta_s = round(spent_s / done * (whole - done), 1) if 0 < done < whole else None
         self._progress = Progress(epoch=epoch, epochs=epochs, step=step, steps=steps, eta_s=eta_s)
 
     async def _write(self) -> None:
@@ -230,6 +217,7 @@ class Attempt:
         return Readings(
             attempt=self._job.attempt,
             started_at=self._recorder.started_at or datetime.now(UTC),
+            sample_interval_s=self._bench.settings.sample_interval_s,
             host=self._bench.host,
             meter=self._bench.meter.facts,
             readings=tuple(self._readings),
@@ -239,7 +227,12 @@ class Attempt:
         store, job = self._bench.store, self._job
         record = self._record()
         earlier = await store.attempts(job.id)
-        result = await asyncio.to_thread(self._bench.account, job, record, status, earlier)
+        try:
+            result = await asyncio.to_thread(self._bench.account, job, record, status, earlier)
+        except Exception as fault:
+            logger.exception("job %s: no report can be computed", job.id)
+            status, error = JobStatus.FAILED, report_failed(fault)
+            result = self._bench.no_report(job, status, earlier)
         kept = await store.finish(
             job.id, job.attempt, status=status, error=error, report=result, readings=record
         )

@@ -76,6 +76,8 @@ def _from_framework(error: Exception) -> Failure:
 
 def _detach() -> None:
     """Die with the fork server; leave Ctrl-C and SIGTERM to the worker."""
-    die_with_parent()
+    from app.worker import preload  # the server has it; the worker must not import it
+
+    die_with_parent(parent=preload.PID)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

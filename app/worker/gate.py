@@ -1,13 +1,14 @@
 """One measured job at a time on a host: a lock file that every worker of the host shares."""
 
 import asyncio
-import fcntl
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.domain.errors import UsageError
+from app.locks import try_lock
 
 POLL_S = 0.2
 
@@ -21,29 +22,43 @@ async def host_gate(path: Path) -> AsyncIterator[None]:
     """
     descriptor = _open(path)
     try:
-        while not _try_lock(descriptor):
+        await asyncio.sleep(max(0.0, _may_take_again_s - time.monotonic()))
+        while not try_lock(descriptor):
             await asyncio.sleep(POLL_S)
         yield
     finally:
-        os.close(descriptor)
+        _give_way(descriptor)
+
+
+_may_take_again_s = 0.0  # of the monotonic clock: who waits looks every `POLL_S` seconds
+
+
+def _give_way(descriptor: int) -> None:
+    """Release the lock, and let a worker that waits for it have it next."""
+    global _may_take_again_s  # noqa: PLW0603 -- one process has one gate
+    os.close(descriptor)
+    _may_take_again_s = time.monotonic() + 1.5 * POLL_S
+
+
+def check_gate(path: Path) -> None:
+    """See that the lock file can be opened, before any job needs it.
+
+    Raises:
+        UsageError: it cannot; the text says what to do.
+    """
+    os.close(_open(path))
 
 
 def _open(path: Path) -> int:
     """The file of whoever came first; a lock needs no right to write."""
     try:
         if not path.exists():
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.fchmod(descriptor, 0o644)  # whatever the umask: every user of the host reads it
+            return descriptor
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(
             f"the lock file {path} cannot be opened ({error.strerror}); "
             "set TRAINWATT_HOST_LOCK to a path that every worker of this host can read"
         ) from error
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

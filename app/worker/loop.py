@@ -3,11 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 import procrastinate
+from procrastinate.exceptions import ConnectorException
 
+from app.domain.errors import UnavailableError
 from app.domain.hosts import Host
 from app.metering.host import host_facts
 from app.metering.meter import CodecarbonMeter, EnergyMeter
@@ -15,10 +21,15 @@ from app.settings import Settings
 from app.storage.queue import TASK, make_queue
 from app.storage.store import Store
 from app.worker import process
-from app.worker.attempt import Bench, run_job
+from app.worker.attempt import run_job
+from app.worker.bench import Bench
+from app.worker.gate import check_gate
 from app.worker.sweep import sweep
 
 logger = logging.getLogger(__name__)
+
+GIVE_UP_S = 5.0  # in which an orderly end is tried
+UNREACHABLE = 3  # the exit code
 
 
 class Worker:
@@ -44,9 +55,9 @@ class Worker:
         queue.task(name=TASK, pass_context=False)(self._train)
         settings = self._bench.settings
         async with queue.open_async(), asyncio.TaskGroup() as aside:
-            beats = aside.create_task(self._beat_on())
+            beats = aside.create_task(_or_give_up(self._beat_on()))
             sweeps = aside.create_task(
-                _every(settings.sweep_interval_s, lambda: sweep(self._bench))
+                _or_give_up(_every(settings.sweep_interval_s, lambda: sweep(self._bench)))
             )
             await self._work(queue)
             beats.cancel()
@@ -67,13 +78,15 @@ class Worker:
         )
 
     async def _train(self, job_id: str) -> None:
+        try:
+            await run_job(self._bench, job_id, self._runs)
+        finally:
+            self._runs(None)
+
+    def _runs(self, job_id: str | None) -> None:
+        """Say at once, and not with the next heartbeat, which job runs here."""
         self._job = job_id
         self._news.set()
-        try:
-            await run_job(self._bench, job_id)
-        finally:
-            self._job = None
-            self._news.set()
 
     async def _beat_on(self) -> None:
         """A sign of life every `heartbeat_s` seconds, and at once where the job has changed."""
@@ -100,6 +113,28 @@ class Worker:
         )
 
 
+async def _or_give_up(work: Coroutine[Any, Any, None]) -> None:
+    """Where the database is gone, end this process for certain, and soon.
+
+    The queue's own shutdown asks the database too, and waits a minute for an answer. Whatever is
+    left then, the training process first, has a death signal.
+    """
+    try:
+        await work
+    except UnavailableError as error:
+        timer = threading.Timer(GIVE_UP_S, _end_now, [error])
+        timer.daemon = True
+        timer.start()
+        raise
+
+
+def _end_now(error: UnavailableError) -> None:
+    logger.error("%s", error)
+    sys.stderr.write(f"trainwatt worker: {error}\n")
+    sys.stderr.flush()
+    os._exit(UNREACHABLE)
+
+
 async def _every(period_s: float, do: Callable[[], Awaitable[object]]) -> None:
     while True:
         await asyncio.sleep(period_s)
@@ -110,9 +145,11 @@ def main(settings: Settings, url: str) -> None:
     """Run a worker on a migrated database until it is stopped.
 
     Raises:
+        UsageError: the host's lock file cannot be opened.
         UnavailableError: the database or the fork server does not answer.
         MeterError: there is nothing to read energy from.
     """
+    check_gate(settings.host_lock)
     process.start_fork_server()  # imports for seconds, meanwhile the meter finds its hardware
     meter = CodecarbonMeter()
     try:
@@ -125,5 +162,16 @@ async def _run(settings: Settings, url: str, meter: EnergyMeter) -> None:
     store = await Store.open(url)
     try:
         await Worker(settings, store, meter).run(url)
+    except (ExceptionGroup, ConnectorException) as failed:
+        raise _reason(failed) from failed
     finally:
         await store.close()
+
+
+def _reason(failed: Exception) -> Exception:
+    """The one error to tell of those that ended the worker's tasks together."""
+    while isinstance(failed, ExceptionGroup):
+        failed = failed.exceptions[0]
+    if isinstance(failed, ConnectorException):
+        return UnavailableError(f"the database of the queue does not answer ({failed})")
+    return failed

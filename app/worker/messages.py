@@ -52,5 +52,10 @@ class Ended:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """Somebody wants the run to end now."""
+
+
 Message = Mark | Step | Failure
-Event = Forked | Seen | Step | Failure | Ended
+Event = Forked | Seen | Step | Failure | Ended | Interrupted

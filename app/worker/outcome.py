@@ -3,10 +3,12 @@
 import signal
 from pathlib import Path
 
+from app.domain.errors import MeterError, TrainingError
 from app.domain.jobs import JobError, JobStatus
 from app.domain.specs import JobSpec
 from app.worker.messages import Ended, Failure
 
+FORK_SERVER_GONE = 255  # what multiprocessing says where nobody could wait for the process
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -22,8 +24,8 @@ def outcome(
         oom_kills: how many processes the kernel killed for memory meanwhile.
         spec: what was asked for.
     """
-    if ended.error is not None:
-        return JobStatus.FAILED, JobError(code="meter_failed", message=str(ended.error))
+    if isinstance(ended.error, MeterError) or (ended.error is not None and cut is None):
+        return JobStatus.FAILED, _broken(ended.error)
     if ended.exit_code == 0:
         return JobStatus.SUCCEEDED, None
     if failure is not None:
@@ -34,6 +36,15 @@ def outcome(
     if cut is not None:
         return cut, None
     return JobStatus.FAILED, _killed(ended.exit_code, oom_kills)
+
+
+def _broken(error: Exception) -> JobError:
+    """What the meter's thread raised: its meter, the start of the process, or a fault of ours."""
+    if isinstance(error, MeterError):
+        return JobError(code="meter_failed", message=str(error))
+    if isinstance(error, TrainingError):
+        return JobError(code=error.code, message=str(error))
+    return JobError(code="internal_error", message=f"{error!r}; see the worker's log")
 
 
 def _killed(exit_code: int | None, oom_kills: int) -> JobError:
@@ -47,6 +58,9 @@ def _killed(exit_code: int | None, oom_kills: int) -> JobError:
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name
         return JobError(code="killed", message=f"the training process was ended by {name}")
+    if exit_code == FORK_SERVER_GONE:
+        message = "the process that makes training processes was ended, and this one with it"
+        return JobError(code="lost", message=f"{message}; submit the job again")
     return JobError(
         code="lost", message=f"the training process ended without a result (code {exit_code})"
     )

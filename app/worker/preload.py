@@ -3,8 +3,11 @@
 import os
 
 from app.parent import die_with_parent
+from app.worker.environment import WORKER_PID
 
-die_with_parent()
+PID = os.getpid()  # of the fork server; its children check it
+
+die_with_parent(parent=int(os.environ[WORKER_PID]))
 
 # Two lines of absl and oneDNN on stderr survive every setting: silence the descriptor meanwhile.
 _stderr = os.dup(2)

@@ -1,18 +1,31 @@
 """A training process for each job, from a warm fork server, under the meter's one thread."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing import connection, context, forkserver, get_context
 from pathlib import Path
 
-from app.domain.errors import UnavailableError
+from app.domain.errors import TrainingError, UnavailableError
 from app.domain.readings import Reading
 from app.domain.specs import JobSpec
 from app.worker import child
-from app.worker.messages import Ended, Event, Failure, Forked, Mark, Message, Seen, Step
+from app.worker.environment import WORKER_PID
+from app.worker.messages import (
+    Ended,
+    Event,
+    Failure,
+    Forked,
+    Interrupted,
+    Mark,
+    Message,
+    Seen,
+    Step,
+)
 
 START_S = 120.0
 
@@ -22,6 +35,7 @@ Read = Callable[[int | None, Mark | None], Reading]
 
 def start_fork_server() -> None:
     """Start it if it does not run, from the main thread: it dies with it. Returns at once."""
+    os.environ[WORKER_PID] = str(os.getpid())
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # else importing SciPy starts pools of threads
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     _context().set_forkserver_preload(["app.worker.preload"])
@@ -36,6 +50,14 @@ def fork_server_pid() -> int | None:
     """The process that the training processes are children of."""
     pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     return pid
+
+
+def kill_fork_server() -> None:
+    """End it, and with it whatever hangs in it; the next job starts another."""
+    pid = fork_server_pid()
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def warm_up() -> None:
@@ -97,21 +119,44 @@ class Training:
         if self._process.pid is not None:
             self._process.kill()
 
+    def interrupt(self) -> None:
+        """End the process at once, and wake whoever waits for the next event."""
+        self.kill()
+        self._events.put_nowait(Interrupted())
+
     def _run(self, emit: Callable[[Event], None]) -> None:
         error: Exception | None = None
         try:
             emit(Seen(reading=self._read(None, None)))
-            self._process.start()
-            self._there.close()
+            self._fork()
             if self._killed.is_set():  # asked to end before there was a process
                 self._process.kill()
             emit(Forked())
             self._watch(emit)
         except Exception as raised:
             error = raised
-        finally:
+        code: int | None = None
+        try:
             code = self._end()
-            emit(Ended(exit_code=code, error=error))
+        except Exception as raised:
+            error = error or raised
+        emit(Ended(exit_code=code, error=error))
+
+    def _fork(self) -> None:
+        """Make the process.
+
+        Raises:
+            TrainingError: the fork server did not make one (code `start_failed`).
+        """
+        try:
+            self._process.start()
+        except (OSError, EOFError) as error:
+            raise TrainingError(
+                f"the training process could not be started ({error!r}); submit the job again",
+                code="start_failed",
+            ) from error
+        finally:
+            self._there.close()
 
     def _watch(self, emit: Callable[[Event], None]) -> None:
         """Read and emit until the process is gone."""

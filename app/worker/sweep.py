@@ -6,7 +6,7 @@ from app.accounting.report import energy_j
 from app.domain.jobs import JobError, JobStatus
 from app.domain.readings import Readings
 from app.storage.store import Orphan
-from app.worker.attempt import Bench
+from app.worker.bench import Bench, report_failed
 
 logger = logging.getLogger(__name__)
 
@@ -15,21 +15,25 @@ async def sweep(bench: Bench) -> int:
     """Take every orphan once; safe when several workers sweep at once. Returns how many."""
     orphans = await bench.store.orphans(bench.settings.lease_s)
     for orphan in orphans:
-        readings = await bench.store.readings(orphan.job_id, orphan.attempt)
-        if orphan.cancel_requested:
-            await _end(bench, orphan, readings, JobStatus.CANCELLED, None)
-        elif orphan.attempt >= bench.settings.max_attempts:
-            await _end(bench, orphan, readings, JobStatus.FAILED, _used_up(orphan))
-        else:
-            await bench.store.put_back(
-                orphan.job_id,
-                orphan.attempt,
-                ended="lost",
-                energy_j=energy_j(readings) if readings else None,
-                finish_queue_row=True,
-            )
         logger.warning("job %s: the worker of attempt %d is gone", orphan.job_id, orphan.attempt)
+        await _take(bench, orphan)
     return len(orphans) + await bench.store.mend_queue(bench.settings.lease_s)
+
+
+async def _take(bench: Bench, orphan: Orphan) -> None:
+    readings = await bench.store.readings(orphan.job_id, orphan.attempt)
+    if orphan.cancel_requested:
+        await _end(bench, orphan, readings, JobStatus.CANCELLED, None)
+    elif orphan.attempt >= bench.settings.max_attempts:
+        await _end(bench, orphan, readings, JobStatus.FAILED, _used_up(orphan))
+    else:
+        await bench.store.put_back(
+            orphan.job_id,
+            orphan.attempt,
+            ended="lost",
+            energy_j=energy_j(readings) if readings else None,
+            finish_queue_row=True,
+        )
 
 
 def _used_up(orphan: Orphan) -> JobError:
@@ -49,11 +53,17 @@ async def _end(
     """Give an orphan its final status and the report of what is stored of it."""
     job = await bench.store.get(orphan.job_id)
     earlier = await bench.store.attempts(orphan.job_id)
+    try:
+        result = bench.account(job, readings, status, earlier)
+    except Exception as fault:
+        logger.exception("job %s: no report can be computed", orphan.job_id)
+        status, error = JobStatus.FAILED, report_failed(fault)
+        result = bench.no_report(job, status, earlier)
     await bench.store.finish(
         orphan.job_id,
         orphan.attempt,
         status=status,
         error=error,
-        report=bench.account(job, readings, status, earlier),
+        report=result,
         readings=readings,
     )

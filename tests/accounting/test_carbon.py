@@ -22,7 +22,19 @@ def test_without_a_country(attempt, evaluate, intensity):
 def test_without_energy(attempt, evaluate):
     found = evaluate(attempt(seconds=0.1, step_s=0.1))
     assert (found.emissions.co2e_g, found.emissions.reason) == (None, "no_energy")
-    assert found.stock_codecarbon.total_kwh is None
+
+
+def test_stock_stands_where_we_give_no_figure(attempt, evaluate):
+    stock = evaluate(attempt(seconds=0.1, step_s=0.1)).stock_codecarbon
+    assert stock.cpu_kwh == pytest.approx(0.8 / 3.6e6)
+    assert stock.total_kwh == pytest.approx(2.8 / 3.6e6)
+    assert stock.emissions_kg == pytest.approx(2.8 / 3.6e6 * 0.056039)
+
+
+def test_stock_needs_two_readings(attempt, evaluate):
+    readings = attempt()
+    one = readings.model_copy(update={"readings": readings.readings[:1]})
+    assert evaluate(one).stock_codecarbon.total_kwh is None
 
 
 def test_stock_is_not_corrected(make):

@@ -41,8 +41,8 @@ def test_genoa_guest_of_guessed_tdp(attempt):
     assert cpu.models["Cloud Carbon Footprint"] == pytest.approx(91.1512, rel=1e-5)
     assert found.cpu.codes == ("cpu_power_guessed",)
     assert found.cpu.idle_w == pytest.approx(0.8)
-    # 24 GiB × 0.10 W × 20 s; 0.83 W/GiB give 398.4 J, less than codecarbon's own
-    assert _ends(found.ram) == pytest.approx((48.0, 400.0, 400.0))
+    # 25.77 GB × 0.10 W × 20 s; 0.83 W/GiB give 398.4 J, less than codecarbon's own
+    assert _ends(found.ram) == pytest.approx((51.5396, 400.0, 400.0), rel=1e-5)
     assert found.ram.component.method is Method.ASSUMED
     assert found.gpu.component.method is Method.ABSENT
     assert found.gpu.component.energy_j is None
@@ -120,12 +120,62 @@ def test_nvml(make, gpus, seconds, source, error):
     assert _ends(found) == pytest.approx((joules * (1 - error), joules, joules * (1 + error)))
 
 
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_guess_is_billed_once_and_not_for_every_socket(make, virtual):
+    """A machine that shows one socket for each of its 16 vCPUs: 4 W × 16 threads × 16."""
+    cpu = make.component(
+        method="estimated", source="codecarbon cpu_load", tdp_w=1024, tdp_guessed=True, sockets=16
+    )
+    host = make.host(host_cpus=16, logical_cpus=16, virtual_machine=virtual)
+    found = _parts(make.attempt(host=host, meter=make.meter(cpu=cpu), cpu_w=1024.0)).cpu
+    assert found.component.energy_j == pytest.approx(64 * 20)
+    assert found.component.models["codecarbon"] == found.component.energy_j
+    assert found.component.high_j < 1024 * 20
+    (correction,) = found.component.corrections
+    assert (correction.name, correction.factor) == ("guess_per_socket", 1 / 16)
+    assert "16 sockets" in correction.message
+    assert found.joules[-1] == found.component.energy_j
+    assert (found.raw_j, found.idle_w) == (pytest.approx(1024 * 20), pytest.approx(6.4))
+    (excluded,) = found.component.excluded
+    assert excluded.name == "codecarbon, guess for every socket"
+    assert excluded.energy_j == pytest.approx(1024 * 20)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tdp_guessed": True, "sockets": 1},
+        {"tdp_guessed": True, "sockets": None},
+        {"tdp_guessed": False, "sockets": 2},
+    ],
+)
+def test_one_socket_or_a_known_tdp_needs_no_correction_of_a_guess(make, changes):
+    cpu = make.component(method="estimated", source="codecarbon cpu_load", tdp_w=130, **changes)
+    metal = make.host(virtual_machine=False)
+    found = _parts(make.attempt(host=metal, meter=make.meter(cpu=cpu), cpu_w=130.0)).cpu
+    assert (found.component.energy_j, found.component.corrections) == (2600.0, ())
+
+
 def test_gpu_of_which_only_the_tdp_is_known(attempt, meter, component):
     gpu = component(method="assumed", tdp_w=300)
     found = _parts(attempt(meter=meter(gpu=gpu))).gpu
     assert _ends(found) == pytest.approx((2400.0, 4200.0, 6000.0))
     assert (found.component.method, found.raw_j) == (Method.ASSUMED, None)
     assert found.codes == ("gpu_power_assumed",)
+    assert found.component.source == "0.7 of the TDP"
+
+
+def test_a_gpu_without_sensor_beside_one_with_a_counter(make):
+    gpu = make.component(
+        method="assumed", source=NVML["source"], tdp_w=300, reason="GPU 1: nothing is readable"
+    )
+    readings = make.attempt(meter=make.meter(gpu=gpu), gpu_w=100.0)
+    found = _parts(readings).gpu
+    # 2000 J ± 5 % of the one; 0.4, 0.7, 1.0 × 300 W × 20 s of the other
+    assert _ends(found) == pytest.approx((4300.0, 6200.0, 8100.0))
+    assert (found.raw_j, found.joules[0]) == (pytest.approx(2000.0), 0.0)
+    assert found.component.source == f"{NVML['source']}; 0.7 of the TDP of devices without a sensor"
+    assert found.component.reason == "GPU 1: nothing is readable"
 
 
 def test_unavailable_has_no_figure_and_its_reason(attempt, meter, component):
@@ -141,6 +191,14 @@ def test_a_counter_that_goes_backwards(attempt):
     items[5] = items[5].model_copy(update={"cpu_j": 0.0})
     found = _parts(readings.model_copy(update={"readings": tuple(items)})).cpu
     assert (found.component.method, found.codes) == (Method.UNAVAILABLE, ("counter_jumped",))
+    assert found.raw_j == pytest.approx(160.0)
+
+
+def test_a_counter_that_ends_below_its_start_has_no_raw_joules(attempt):
+    readings = attempt()
+    last = readings.readings[-1].model_copy(update={"cpu_j": 0.0})
+    items = (*readings.readings[:-1], last)
+    assert _parts(readings.model_copy(update={"readings": items})).cpu.raw_j is None
 
 
 def test_a_sensor_that_stops(attempt, meter, component):

@@ -115,6 +115,9 @@ def test_attempts_add_up(attempt, evaluate):
     assert found.energy.spent_j == pytest.approx(600.0)
     assert [a.attempt for a in found.attempts] == [1, 2, 3]
     assert energy_j(readings) == found.energy.total_j
+    assert "spent_incomplete" in {reason.code for reason in found.trust.reasons}
+    complete = evaluate(readings, earlier=earlier[:1])
+    assert "spent_incomplete" not in {reason.code for reason in complete.trust.reasons}
 
 
 def _empty(intensity, work, **changes):
@@ -147,6 +150,26 @@ def test_a_job_whose_attempts_are_used_up(intensity, work):
     found = _empty(intensity, work, status=JobStatus.FAILED, earlier=earlier)
     assert (found.energy.total_j, found.energy.spent_j) == (None, 40.0)
     assert found.attempts == earlier
+
+
+@pytest.mark.parametrize(
+    ("earlier", "codes"),
+    [
+        ((), ["no_readings"]),
+        (
+            (AttemptEnergy(attempt=1, ended="lost", energy_j=40.0),),
+            ["no_readings", "spent_incomplete"],
+        ),
+    ],
+)
+def test_an_attempt_lost_before_its_first_reading(intensity, work, earlier, codes):
+    lost = AttemptEnergy(attempt=len(earlier) + 1, ended="failed", energy_j=None)
+    found = _empty(intensity, work, status=JobStatus.FAILED, earlier=earlier, lost=lost)
+    assert found.attempts == (*earlier, lost)
+    assert [reason.code for reason in found.trust.reasons] == codes
+    assert found.trust.grade == "F"
+    assert found.energy.cpu.reason .startswith("its worker was lost before")
+    assert found.energy.spent_j == (40.0 if earlier else None)
 
 
 def _numbers(value):

@@ -58,6 +58,13 @@ def test_below_the_thresholds(attempt, evaluate):
     assert found.trust.instrument_cpu_s == pytest.approx(0.06)
 
 
+@pytest.mark.parametrize(("interval_s", "late"), [(1.0, True), (10.0, False)])
+def test_a_gap_is_judged_by_the_sampling_interval(attempt, evaluate, interval_s, late):
+    readings = attempt(step_s=2.5, seconds=60.0)
+    found = evaluate(readings.model_copy(update={"sample_interval_s": interval_s}))
+    assert ("sample_gap" in _codes(found)) is late
+
+
 def test_others_below_nothing_are_nothing(attempt, evaluate):
     assert evaluate(attempt(others=-0.01)).trust.contention_share == 0.0
 
@@ -85,3 +92,12 @@ def test_an_unavailable_component_is_an_e(attempt, evaluate, meter, component):
     blind = meter(gpu=component(method="unavailable", reason="no driver"))
     found = evaluate(attempt(meter=blind))
     assert (found.trust.grade, "gpu_unavailable" in _codes(found)) == ("E", True)
+
+
+def test_no_figure_at_all_is_an_f(attempt, evaluate, meter, component):
+    nothing = component(method="unavailable", reason="no permission")
+    found = evaluate(attempt(meter=meter(cpu=nothing, ram=nothing), cpu_w=None, ram_w=None))
+    assert found.energy.total_j is None
+    assert found.trust.grade == "F"
+    assert {"no_figure", "cpu_unavailable", "ram_unavailable"} <= _codes(found)
+    assert "no_figure" not in _codes(evaluate(attempt(meter=meter(cpu=nothing), cpu_w=None)))

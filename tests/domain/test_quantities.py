@@ -1,11 +1,10 @@
-"""Conversions and intervals."""
+"""Conversions."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from app.domain.quantities import Interval, co2e_g, joules_from_kwh, kwh_from_joules
+from app.domain.quantities import co2e_g, joules_from_kwh, kwh_from_joules
 
 energies = st.floats(0, 1e12)
 
@@ -33,14 +32,3 @@ def test_co2e_is_linear_in_intensity_and_pue(energy_j, intensity, pue, factor):
     assert co2e_g(energy_j, intensity, pue * factor) == pytest.approx(
         once * factor, rel=1e-9, abs=1e-9
     )
-
-
-def test_an_interval_is_ordered():
-    with pytest.raises(ValidationError, match="low ≤ central ≤ high"):
-        Interval(low=2, central=1, high=3)
-
-
-def test_intervals_add_end_to_end():
-    total = Interval(low=1, central=2, high=3).plus(Interval(low=10, central=20, high=30))
-    assert (total.low, total.central, total.high) == (11, 22, 33)
-    assert total.scaled(2).high == 66

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from app.metering.counters import CpuCounters, host_busy_source, service_processes
@@ -33,7 +34,7 @@ def test_an_ended_child_of_the_fork_server_keeps_its_seconds():
 
 def test_a_service_process_that_ends_does_not_take_its_seconds_away():
     child = subprocess.Popen([sys.executable, "-c", BURN + "input()"], stdin=subprocess.PIPE)
-    counters = CpuCounters(None, (child.pid,))
+    counters = CpuCounters(None, (psutil.Process(child.pid),))
     while (seen := counters.read(None)).service_cpu_s - seen.instrument_cpu_s < 0.3:
         time.sleep(0.02)
     child.communicate(b"\n")
@@ -53,6 +54,34 @@ def test_the_host_counter_is_the_whole_host_or_proc_stat():
     assert source is None or source.exists()
 
 
-def test_the_service_is_not_this_process():
-    assert os.getpid() not in service_processes()
-    assert os.getppid() in service_processes()
+def test_the_service_is_its_supervisor_and_not_this_process():
+    family = {process.pid for process in service_processes(supervised=True)}
+    assert os.getpid() not in family
+    assert os.getppid() in family
+
+
+def test_without_a_supervisor_the_programs_of_a_shell_are_not_the_service():
+    assert service_processes(supervised=False) == ()
+
+
+def test_what_a_child_used_before_the_window_is_not_counted_when_it_ends():
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN + 'input()'!r}])\n"
+    parent = subprocess.Popen([sys.executable, "-c", code + "input()"], stdin=subprocess.PIPE)
+    (child,) = wait_for(lambda: psutil.Process(parent.pid).children())
+    wait_for(lambda: sum(child.cpu_times()[:2]) >= 0.35)
+    counters = CpuCounters(None, (psutil.Process(parent.pid), child))
+    before = counters.read(None)
+    parent.stdin.write(b"\n")
+    parent.stdin.flush()
+    psutil.wait_procs([child], timeout=20)
+    after = counters.read(None)
+    gained_s = after.service_cpu_s - after.instrument_cpu_s
+    gained_s -= before.service_cpu_s - before.instrument_cpu_s
+    parent.communicate(b"\n")
+    assert gained_s < 0.3  # it had used 0.4 s before
+
+
+def wait_for(get):
+    while not (got := get()):
+        time.sleep(0.02)
+    return got

@@ -1,11 +1,16 @@
-"""The codecarbon meter: its private names, its readings, and what a simulated RAPL tree shows."""
+"""The codecarbon meter: every private name that it uses, its arguments, and its readings."""
 
+import ast
+import inspect
+import re
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from app.domain.errors import MeterError
 from app.domain.readings import Method
+from app.metering import meter as module
 from app.metering.meter import CodecarbonMeter
 
 
@@ -16,20 +21,126 @@ def meter():
     meter.close()
 
 
-def test_the_pinned_version_has_every_private_name(meter):
-    tracker = meter._tracker
-    for name in (
+PRIVATE = {
+    "tracker": {
+        "_conf",
         "_hardware",
-        "_scheduler",
-        "_scheduler_monitor_power",
         "_measure_power_and_energy",
         "_monitor_power",
+        "_scheduler",
+        "_scheduler_monitor_power",
         "_total_cpu_energy",
         "_total_gpu_energy",
         "_total_ram_energy",
-    ):
-        assert hasattr(tracker, name), name
+    },
+    "cpu": {"_is_generic_tdp", "_mode", "_tdp"},
+    "tdp": {"_get_cpu_power_from_registry"},
+    "gpu": {
+        "_gpu_name",
+        "_has_counter",
+        "_power_limit",
+        "_read_power_watts",
+        "_reports_zero_power_by_design",
+    },
+}
+UNDOCUMENTED = {
+    "tracker": {"start", "stop"},
+    "cpu": set(),
+    "tdp": {"model"},
+    "gpu": {"gpu_index"},
+}
+
+
+def _device():
+    """A GPU of codecarbon's without a driver behind it: no counter, 40 of 300 W."""
+    from codecarbon.core.gpu_device import GPUDevice
+
+    class Device(GPUDevice):
+        def _get_gpu_name(self):
+            return "a name"
+
+        def _get_uuid(self):
+            return "GPU-0"
+
+        def _get_power_limit(self):
+            return 300.0
+
+        def _get_memory_info(self):
+            return SimpleNamespace(total=1)
+
+        def _get_total_energy_consumption(self):
+            return None
+
+        def _get_power_usage(self):
+            return 40.0
+
+    return Device(handle=None, gpu_index=0)
+
+
+@pytest.fixture(scope="module")
+def owners(meter):
+    """An object of codecarbon of every kind whose insides the meter uses."""
+    from codecarbon.core import cpu
+    from codecarbon.core.hardware_cache import get_cached_tdp
+    from codecarbon.external.hardware import CPU
+
+    return {
+        "tracker": meter._tracker,
+        "cpu": CPU(output_dir="", mode="cpu_load", model="a name", tdp=1),
+        "tdp": get_cached_tdp(cpu),
+        "gpu": _device(),
+    }
+
+
+@pytest.mark.parametrize("owner", PRIVATE)
+def test_the_pinned_version_has_every_name_that_is_used(owners, owner):
+    for name in PRIVATE[owner] | UNDOCUMENTED[owner]:
+        assert hasattr(owners[owner], name), name
+
+
+def test_the_version_is_the_pinned_one(meter):
     assert meter.facts.codecarbon == "3.3.2"
+
+
+def test_no_private_name_is_used_that_is_not_held_here():
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr)
+        if not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+    assert used == set().union(*PRIVATE.values())
+
+
+def test_what_the_names_mean(meter, owners):
+    from codecarbon.core.cpu import TDP
+    from codecarbon.core.units import Energy
+    from codecarbon.external.hardware import CPU, GPU
+    from codecarbon.external.ram import RAM
+
+    assert Energy(1.0).kWh == 1.0
+    assert meter._tracker._conf["cpu_physical_count"] >= 1
+    assert {type(item) for item in meter._tracker._hardware} <= {CPU, GPU, RAM}
+    assert isinstance(owners["tdp"], TDP)
+    assert owners["tdp"]._get_cpu_power_from_registry("AMD EPYC 7B12") == 240.0
+    assert owners["tdp"]._get_cpu_power_from_registry("No such CPU") is None
+    assert isinstance(owners["tdp"].model, str)
+    generic = CPU.from_utils(output_dir="", mode="cpu_load", model="a name", tdp=None)
+    assert generic._is_generic_tdp
+    assert not owners["cpu"]._is_generic_tdp
+    assert (owners["cpu"]._mode, owners["cpu"]._tdp) == ("cpu_load", 1)
+
+
+def test_what_the_names_of_a_gpu_mean(owners):
+    from codecarbon.external.hardware import GPU
+
+    assert isinstance(GPU(gpu_ids=None).devices.devices, list)
+    device = owners["gpu"]
+    assert (device.gpu_index, device._gpu_name) == (0, "a name")
+    assert not device._has_counter
+    assert device._read_power_watts() == 40.0
+    assert not device._reports_zero_power_by_design()
+    assert device._power_limit == 300
 
 
 def test_both_schedulers_are_stopped(meter):
@@ -85,12 +196,8 @@ def test_no_environment_variable_changes_the_tracker(monkeypatch):
 
 
 def test_every_argument_of_the_tracker_is_given():
-    import inspect
-
     import codecarbon
     from codecarbon.emissions_tracker import BaseEmissionsTracker
-
-    from app.metering import meter as module
 
     deprecated = {
         "save_to_file",

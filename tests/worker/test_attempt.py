@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -57,7 +58,7 @@ async def test_a_job_from_the_queue_to_its_report(bench, store, submit):
     job, report = await store.get(job_id), await report_of(store, job_id)
     assert (job.status, job.stage, job.attempt, job.host) == ("succeeded", None, 1, "here")
     assert job.error is None
-    assert job.progress.epochs == 2
+    assert (job.progress.epoch, job.progress.step, job.progress.eta_s) == (2, 0, None)
     assert report.job_id == job_id
     assert report.quality.test_accuracy > 0.3
     assert report.work.samples == 2 * 1437
@@ -132,6 +133,49 @@ async def test_a_worker_that_stops_puts_its_job_back_and_keeps_the_energy(bench,
     (attempt,) = await store.attempts(job_id)
     assert (attempt.attempt, attempt.ended) == (1, "stopped")
     assert attempt.energy_j > 0
+
+
+async def test_a_worker_that_stops_while_a_job_is_finished_finishes_it(bench, store, submit):
+    job_id = await submit()
+    accounting, account = asyncio.Event(), Bench.account
+    loop = asyncio.get_running_loop()
+
+    class Slow(Bench):
+        def account(self, *given):
+            loop.call_soon_threadsafe(accounting.set)
+            time.sleep(0.3)
+            return account(self, *given)
+
+    slow = Slow(settings=bench.settings, store=store, meter=bench.meter, host=bench.host)
+    running = asyncio.create_task(run_job(slow, job_id))
+    await accounting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await store.get(job_id)).status is JobStatus.SUCCEEDED
+    assert (await report_of(store, job_id)).energy.total_j > 0
+
+
+async def test_a_report_that_cannot_be_computed_fails_the_job_once(bench, store, submit):
+    lost = bench.settings.model_copy(update={"country_iso_code": "QQQ"})
+    unpriced = Bench(settings=lost, store=store, meter=bench.meter, host=bench.host)
+    job_id = await submit()
+    await run_job(unpriced, job_id)
+    job = await store.get(job_id)
+    assert (job.status, job.error.code, job.attempt) == (JobStatus.FAILED, "report_failed", 1)
+    assert "QQQ" in job.error.message
+    assert (await report_of(store, job_id)).emissions.reason == "report_failed"
+    assert (await store.readings(job_id)).readings
+
+
+async def test_the_sweep_survives_a_report_that_cannot_be_computed(bench, store, submit):
+    update = {"country_iso_code": "QQQ", "max_attempts": 1}
+    lost = bench.settings.model_copy(update=update)
+    unpriced = Bench(settings=lost, store=store, meter=bench.meter, host=bench.host)
+    job_id = await submit(epochs=10_000)
+    await lose(bench, store, job_id)
+    await sweep(unpriced)
+    assert (await store.get(job_id)).error.code == "report_failed"
 
 
 async def test_a_timeout_is_kept(bench, store, submit):

@@ -25,6 +25,31 @@ async def test_the_second_waits_for_the_first(tmp_path):
     assert order in (["a in", "a out", "b in", "b out"], ["b in", "b out", "a in", "a out"])
 
 
+async def test_who_waits_comes_before_who_has_just_had_it(tmp_path):
+    path, turns = tmp_path / "lock", tmp_path / "turns"
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from app.worker.gate import host_gate\n"
+        "lock, turns = map(pathlib.Path, sys.argv[1:])\n"
+        "async def main():\n"
+        "    print('waits', flush=True)\n"
+        "    async with host_gate(lock):\n"
+        "        with turns.open('a') as file: file.write('other ')\n"
+        "asyncio.run(main())\n"
+    )
+    async with host_gate(path):
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, str(path), str(turns)], stdout=subprocess.PIPE
+        )
+        assert other.stdout.readline() == b"waits\n"
+        await asyncio.sleep(0.3)
+    async with host_gate(path):
+        with turns.open("a") as file:
+            file.write("mine ")
+    other.communicate()
+    assert turns.read_text() == "other mine "
+
+
 async def test_a_wait_can_be_cancelled_and_leaves_the_lock_alone(tmp_path):
     path = tmp_path / "lock"
     async with host_gate(path):

@@ -1,0 +1,104 @@
+"""What a worker measures with, made once and used for every job, and how it accounts for one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app import reference
+from app.accounting.report import empty_report, report
+from app.domain.jobs import Job, JobError, JobStatus
+from app.domain.quantities import CarbonIntensity
+from app.domain.readings import HostFacts, Readings
+from app.domain.reports import AttemptEnergy, EnergyReport
+from app.metering.meter import EnergyMeter
+from app.settings import Settings
+from app.storage.store import Store
+from app.workloads import catalogue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What a worker measures with; made once, used for every job."""
+
+    settings: Settings
+    store: Store
+    meter: EnergyMeter
+    host: HostFacts
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where data sets are kept between jobs."""
+        return self.settings.data_dir / "cache"
+
+    def account(
+        self,
+        job: Job,
+        readings: Readings | None,
+        status: JobStatus,
+        earlier: tuple[AttemptEnergy, ...],
+    ) -> EnergyReport:
+        """The report of a job's newest attempt."""
+        priced = reference.intensity(
+            job.spec.carbon,
+            default_country=self.settings.country_iso_code,
+            default_region=self.settings.region,
+        )
+        work = catalogue.facts(job.spec)
+        if readings is None or not readings.readings:
+            return empty_report(
+                job_id=job.id,
+                spec=job.spec,
+                status=status,
+                work=work,
+                intensity=priced,
+                finished_at=datetime.now(UTC),
+                earlier=earlier,
+                lost=_without_energy(job, status),
+            )
+        return report(
+            readings,
+            job_id=job.id,
+            spec=job.spec,
+            status=status,
+            work=work,
+            intensity=priced,
+            earlier=earlier,
+        )
+
+    def no_report(
+        self, job: Job, status: JobStatus, earlier: tuple[AttemptEnergy, ...]
+    ) -> EnergyReport:
+        """A report without figures, where computing one has failed; the readings are kept."""
+        unpriced = CarbonIntensity(
+            g_per_kwh=None,
+            source=None,
+            year=None,
+            country_iso_code=None,
+            region=None,
+            pue=job.spec.carbon.pue,
+            reason="report_failed",
+        )
+        return empty_report(
+            job_id=job.id,
+            spec=job.spec,
+            status=status,
+            work=catalogue.facts(job.spec),
+            intensity=unpriced,
+            finished_at=datetime.now(UTC),
+            earlier=earlier,
+            lost=_without_energy(job, status),
+        )
+
+
+def _without_energy(job: Job, status: JobStatus) -> AttemptEnergy:
+    """The attempt that ends here, of which no figure is known."""
+    return AttemptEnergy(attempt=job.attempt, ended=status.value, energy_j=None)
+
+
+def report_failed(fault: Exception) -> JobError:
+    """Why a job has no figures although it ran."""
+    return JobError(
+        code="report_failed",
+        message=f"its readings are stored, but no report could be computed from them ({fault}); "
+        "see the worker's log",
+    )

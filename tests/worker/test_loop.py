@@ -1,0 +1,144 @@
+"""A worker as a process of its own, on a database that is given: how it starts, stops and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.domain.jobs import JobStatus
+from app.domain.specs import JobSpec
+from app.storage.embedded import EmbeddedPostgres
+from app.storage.migrate import migrate
+from app.storage.store import Store
+
+LONG = JobSpec.model_validate(
+    {"model_type": "cnn", "size": "tiny", "epochs": 10_000, "dataset": {"name": "digits"}}
+)
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def begin(url, **settings):
+        given = {
+            "TRAINWATT_DATABASE_URL": url,
+            "TRAINWATT_DATA_DIR": str(tmp_path),
+            "TRAINWATT_HOST_NAME": "here",
+            "TRAINWATT_HOST_LOCK": str(tmp_path / "lock"),
+            **settings,
+        }
+        with (tmp_path / "said").open("wb") as said:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "app.worker"], env=os.environ | given, stderr=said
+            )
+        started.append(worker)
+        return worker
+
+    yield begin
+    for worker in started:
+        worker.kill()
+        worker.wait()
+
+
+def said(tmp_path):
+    return (tmp_path / "said").read_text()
+
+
+async def until(done):
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (got := await done()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    return got
+
+
+async def ready(store):
+    hosts = await store.hosts()
+    return [host for host in hosts if host.ready]
+
+
+def test_without_a_database_it_says_what_to_do(start, tmp_path):
+    assert start("").wait(PATIENCE_S) == 2
+    assert "TRAINWATT_DATABASE_URL" in said(tmp_path)
+
+
+def test_a_lock_that_cannot_be_opened_is_said_at_the_start(start, tmp_path, database_url):
+    worker = start(database_url, TRAINWATT_HOST_LOCK=str(tmp_path / "none" / "lock"))
+    assert worker.wait(PATIENCE_S) == 2
+    assert "TRAINWATT_HOST_LOCK" in said(tmp_path)
+
+
+def test_a_country_that_cannot_price_is_said_at_the_start(start, tmp_path, database_url):
+    assert start(database_url, TRAINWATT_COUNTRY_ISO_CODE="QQQ").wait(PATIENCE_S) == 2
+    assert "TRAINWATT_COUNTRY_ISO_CODE" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+async def test_sigterm_puts_the_job_back_and_ends_in_order(start, store, database_url):
+    worker = start(database_url)
+    await until(lambda: ready(store))
+    job = await store.submit(LONG, max_queued=10)
+
+    async def trains():
+        return (await store.get(job.id)).stage == "training"
+
+    await until(trains)
+    (host,) = await store.hosts()
+    assert host.current_job == job.id
+    family = psutil.Process(worker.pid).children(recursive=True)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(PATIENCE_S) == 0
+    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+    assert (await store.get(job.id)).status is JobStatus.QUEUED
+    ((attempt),) = await store.attempts(job.id)
+    assert (attempt.ended, attempt.energy_j > 0) == ("stopped", True)
+    (host,) = await store.hosts()
+    assert (host.ready, host.current_job) == (False, None)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a job"])
+async def test_without_its_database_it_ends_with_a_sentence(start, tmp_path, short_dir, busy):
+    with EmbeddedPostgres(Path(short_dir)) as postgres:
+        migrate(postgres.url)
+        store = await Store.open(postgres.url)
+        worker = start(postgres.url)
+        await until(lambda: ready(store))
+        if busy:
+            job = await store.submit(LONG, max_queued=10)
+
+            async def trains():
+                return (await store.get(job.id)).stage == "training"
+
+            await until(trains)
+        family = psutil.Process(worker.pid).children(recursive=True)
+        await store.close()
+        os.kill(postgres.pid, signal.SIGKILL)
+        assert worker.wait(PATIENCE_S) == 3
+    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+    lines = said(tmp_path).splitlines()
+    assert any(line.startswith("trainwatt worker: the database") for line in lines)
+
+
+async def test_a_fork_server_that_hangs_keeps_no_job_beyond_its_limit(start, store, database_url):
+    worker = start(database_url)
+    await until(lambda: ready(store))
+    children = psutil.Process(worker.pid).children()
+    (server,) = [p for p in children if "forkserver" in " ".join(p.cmdline())]
+    server.suspend()
+    limits = LONG.limits.model_copy(update={"timeout_s": 1.0})
+    hung = await store.submit(LONG.model_copy(update={"limits": limits}), max_queued=10)
+    after = await store.submit(LONG.model_copy(update={"epochs": 1}), max_queued=10)
+
+    async def ended():
+        return (await store.get(after.id)).finished_at
+
+    await until(ended)
+    assert (await store.get(hung.id)).status is JobStatus.TIMED_OUT
+    assert (await store.get(after.id)).status is JobStatus.SUCCEEDED
