@@ -1,7 +1,6 @@
 """One owner of a data directory: a locked file that says which process and where it serves."""
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.errors import UsageError
+from app.locks import try_lock
 
 LOCK_FILE = "service.lock"
 
@@ -31,7 +31,7 @@ def own(data_dir: Path, url: str) -> Iterator[None]:
     """
     descriptor = _open(data_dir)
     try:
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             raise occupied(data_dir, _read(data_dir / LOCK_FILE))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
@@ -54,7 +54,7 @@ def owner(data_dir: Path) -> Owner | None:
     except OSError as error:
         raise _unusable(data_dir, error) from error
     try:
-        return None if _try_lock(descriptor) else _read(path)
+        return None if try_lock(descriptor) else _read(path)
     finally:
         os.close(descriptor)
 
@@ -74,14 +74,6 @@ def _open(data_dir: Path) -> int:
         return os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unusable(data_dir, error) from error
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(path: Path) -> Owner:

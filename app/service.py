@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from app.domain.errors import (
     StateError,
     UnavailableError,
 )
-from app.domain.hosts import Host
-from app.domain.jobs import Job, JobStatus
+from app.domain.hosts import Host, worker_trouble
+from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
 from app.domain.quantities import CarbonIntensity
 from app.domain.readings import Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from app.storage.store import JobPage, Store
 
 BYTES_PER_GIB = 2**30
-FRESH_HEARTBEATS = 3  # a worker that missed this many is not counted on
 
 
 class Service:
@@ -75,19 +74,10 @@ class Service:
         return await self._store.get(job_id)
 
     async def list_jobs(
-        self,
-        *,
-        status: JobStatus | None = None,
-        model_type: str | None = None,
-        host: str | None = None,
-        tag: tuple[str, str] | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
+        self, wanted: JobFilter = EVERY_JOB, *, limit: int = 50, cursor: str | None = None
     ) -> "JobPage":
         """A page of jobs, newest first; SpecError where the cursor is none of ours."""
-        return await self._store.list_jobs(
-            status=status, model_type=model_type, host=host, tag=tag, limit=limit, cursor=cursor
-        )
+        return await self._store.list_jobs(wanted, limit=limit, cursor=cursor)
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a queued job at once, or ask the worker of a running one to stop it.
@@ -144,24 +134,18 @@ class Service:
 
     async def unready(self) -> tuple[str, ...]:
         """Why jobs cannot be served yet, a sentence each; nothing where they can."""
+        settings = self._settings
         try:
             await self._store.ping()
-            hosts = await self._store.hosts() if self._settings.supervised else ()
+            if not settings.supervised:  # workers come and go by themselves
+                return ()
+            hosts = await self._store.hosts()
         except UnavailableError as error:
             return (str(error),)
-        return self._worker_missing(hosts) if self._settings.supervised else ()
-
-    def _worker_missing(self, hosts: Iterable[Host]) -> tuple[str, ...]:
-        name = self._settings.host_name
-        here = next((host for host in hosts if host.name == name), None)
-        if here is None:
-            return (f"The worker of {name} has not announced itself yet.",)
-        silence = datetime.now(UTC) - here.last_seen
-        if silence > timedelta(seconds=FRESH_HEARTBEATS * self._settings.heartbeat_s):
-            return (f"The worker of {name} was last heard {silence.total_seconds():.0f} s ago.",)
-        if not here.ready:
-            return (f"The worker of {name} has not warmed its first training process yet.",)
-        return ()
+        trouble = worker_trouble(
+            hosts, settings.host_name, now=datetime.now(UTC), lease_s=settings.lease_s
+        )
+        return (trouble,) if trouble else ()
 
     def _intensity(self, spec: JobSpec) -> CarbonIntensity:
         return reference.intensity(

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
-from app import logs
+from app import logs, reference
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.keys import needed_key
 from app.ownership import occupied, own, owner
@@ -41,7 +41,7 @@ READY_POLL_S = 0.2  # how often /readyz is asked while the service starts
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 LIVED_LONG_S = 30.0  # a part that lived this long starts again at the first backoff
 MAX_FAILED_STARTS = 5  # ends of one part before the service was ever ready
-WORKER_STOP_S, API_STOP_S = 5.0, 3.0  # then SIGKILL
+WORKER_STOP_S, API_STOP_S = 5.0, 3.0  # then SIGKILL; both at once, and then the database in 5 s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ def serve(
         _throwaway(settings.data_dir) if throwaway else contextlib.nullcontext(),
         _logs(settings),
     ):
+        reference.check_default(settings.country_iso_code, settings.region)
         needed_key(settings)  # made before anybody can ask
         database = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         try:
@@ -102,7 +103,7 @@ class Supervisor:
         self._signals = signals
         self._parts: list[Part] = []
         self._ready = False
-        self._database_due_at: float | None = None  # of a failed restart
+        self._database_due_s: float | None = None  # of a failed restart
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
         """Start everything, keep it alive, and stop it in order whatever happens.
@@ -131,10 +132,10 @@ class Supervisor:
 
     def _pause_s(self) -> float:
         usual = TICK_S if self._ready else READY_POLL_S
-        due = [part.restart_at for part in self._parts if part.restart_at]
-        if self._database_due_at:
-            due.append(self._database_due_at)
-        return max(0.0, min([usual, *(at - time.monotonic() for at in due)]))
+        due = [part.restart_s for part in self._parts if part.restart_s]
+        if self._database_due_s:
+            due.append(self._database_due_s)
+        return max(0.0, min([usual, *(due_s - time.monotonic() for due_s in due)]))
 
     def _tend(self, on_ready: Callable[[Ready], None]) -> None:
         if self._signals.stop:
@@ -159,18 +160,18 @@ class Supervisor:
     def _revive_database(self) -> None:
         if self._database is None or self._database.alive():
             return
-        if self._database_due_at and time.monotonic() < self._database_due_at:
+        if self._database_due_s and time.monotonic() < self._database_due_s:
             return
         logger.error("the embedded database ended and is started again")
         try:
             self._database.start()
         except TrainwattError as error:
             logger.error("the embedded database does not start: %s", error)
-            self._database_due_at = time.monotonic() + LAST_BACKOFF_S
+            self._database_due_s = time.monotonic() + LAST_BACKOFF_S
             return
-        self._database_due_at = None
+        self._database_due_s = None
         for part in self._parts:
-            part.renew()  # connections that listened are dead and do not know it
+            part.ask_to_end()  # connections that listened are dead and do not know it
 
     def _give_up_on_failed_starts(self) -> None:
         for part in self._parts:
@@ -181,7 +182,10 @@ class Supervisor:
                 )
 
     def _stop(self) -> None:
-        for part in reversed(self._parts):  # the worker first: it still writes to the database
+        ending = self._parts[::-1]  # the worker first: it has the most to write
+        for part in ending:
+            part.ask_to_end()
+        for part in ending:
             part.stop()
         if self._database:
             self._database.stop()
@@ -198,22 +202,23 @@ class Part:
     stop_s: float
     pass_fds: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    restart_at: float | None = None
+    started_s: float = 0.0  # moments of the monotonic clock, as are the next two
+    restart_s: float | None = None
+    asked_s: float | None = None  # when it was asked to end
     backoff_s: float = FIRST_BACKOFF_S
     ends: int = 0
     exit_code: int | None = None
+    _words_begin: int = 0  # where this process's own output begins in the file
 
     def start(self) -> None:
         """Start the process in a session of its own, bound to this process by a death signal."""
         supervisor = os.getpid()
 
         def before_exec() -> None:
-            die_with_parent(signal.SIGKILL)
-            if os.getppid() != supervisor:  # it died before the kernel knew of the request
-                os._exit(1)
+            die_with_parent(signal.SIGKILL, parent=supervisor)
 
         with self.output_file.open("ab") as log:
+            self._words_begin = log.tell()
             self.process = subprocess.Popen(
                 self.command,
                 env=self.environment,
@@ -224,7 +229,7 @@ class Part:
                 start_new_session=True,  # Ctrl-C on the terminal reaches the supervisor alone
                 preexec_fn=before_exec,  # noqa: PLW1509 -- this process has one thread
             )
-        self.started_at, self.restart_at = time.monotonic(), None
+        self.started_s, self.restart_s, self.asked_s = time.monotonic(), None, None
 
     def tend(self) -> None:
         """Notice the end of the process, and start it again when its time has come."""
@@ -232,35 +237,37 @@ class Part:
             self._ended(self.process.returncode)
         if self.output_file.exists() and self.output_file.stat().st_size > MAX_OUTPUT_BYTES:
             os.truncate(self.output_file, 0)
-        if self.restart_at and time.monotonic() >= self.restart_at:
+        if self.restart_s and time.monotonic() >= self.restart_s:
             self.start()
 
     def _ended(self, exit_code: int) -> None:
         now = time.monotonic()
-        if now - self.started_at >= LIVED_LONG_S:
+        if now - self.started_s >= LIVED_LONG_S:
             self.backoff_s = FIRST_BACKOFF_S
         logger.error(
-            "the %s ended with exit code %s and is started again in %.1f s",
+            "the %s ended with exit code %s and is started again in %.1f s; its last words: %s",
             self.name,
             exit_code,
             self.backoff_s,
+            self.last_words(),
         )
         self.process, self.exit_code, self.ends = None, exit_code, self.ends + 1
-        self.restart_at = now + self.backoff_s
+        self.restart_s = now + self.backoff_s
         self.backoff_s = min(LAST_BACKOFF_S, 2 * self.backoff_s)
 
-    def renew(self) -> None:
-        """Ask the process to end; `tend` starts it again."""
-        if self.process:
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, once a process; where `tend` goes on, it starts the part again."""
+        if self.process and self.asked_s is None:
             self.process.terminate()
+            self.asked_s = time.monotonic()
 
     def stop(self) -> None:
-        """Ask the process to end, and kill it with its session where it takes too long."""
-        if self.process is None:
+        """End the process, and kill it with its session `stop_s` seconds after it was asked to."""
+        self.ask_to_end()
+        if self.process is None or self.asked_s is None:
             return
-        self.process.terminate()
         try:
-            self.process.wait(self.stop_s)
+            self.process.wait(max(0.0, self.asked_s + self.stop_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             logger.warning("the %s did not end in %.0f s and is killed", self.name, self.stop_s)
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -269,7 +276,10 @@ class Part:
 
     def last_words(self) -> str:
         """The last line that the process wrote, for a sentence about its end."""
-        lines = self.output_file.read_text(errors="replace").strip().splitlines()
+        with self.output_file.open("rb") as output:
+            size = output.seek(0, os.SEEK_END)
+            output.seek(self._words_begin if self._words_begin <= size else 0)  # it may be cut
+            lines = output.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"none (see {self.output_file})"
 
 

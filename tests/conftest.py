@@ -1,19 +1,37 @@
-"""A real PostgreSQL for the whole test session, and a fresh migrated database for each test."""
+"""A real PostgreSQL for the whole session, a fresh migrated database a test, and makers.
 
+What a maker makes is small and by hand; each of its fields can be given.
+"""
+
+import contextlib
 import itertools
 import shutil
+import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
+import uvicorn
 
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method
+from app.domain.specs import JobSpec
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.migrate import migrate
 from app.storage.store import Store
 
+MOMENT = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+ABSENT = ComponentFacts(method=Method.ABSENT)
+METER = MeterFacts(cpu=ABSENT, gpu=ABSENT, ram=ABSENT, codecarbon="3.3.2")
 TEMPLATE = "trainwatt_template"
 _numbers = itertools.count(1)
 
@@ -70,6 +88,90 @@ def short_dir() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def make_job() -> Callable[..., Job]:
+    """Makes a job that waits."""
+    return _job
+
+
+@pytest.fixture(scope="session")
+def make_host() -> Callable[..., Host]:
+    """Makes a host that is ready."""
+    return _host
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Any], AbstractContextManager[str]]:
+    """Serves an app over real HTTP in a thread while a block runs; its URL."""
+    return _serving
+
+
+def _job(spec: JobSpec | None = None, **fields: Any) -> Job:
+    spec = spec or JobSpec(model_type="cnn")
+    job = Job(
+        id="j",
+        status=JobStatus.QUEUED,
+        stage=None,
+        spec=spec,
+        spec_sha256=spec.sha256(),
+        progress=None,
+        queue_position=1,
+        host=None,
+        attempt=0,
+        created_at=MOMENT,
+        started_at=None,
+        finished_at=None,
+        error=None,
+    )
+    return job.model_copy(update=fields)
+
+
+def _host(
+    name: str = "h1", *, memory_gib: float = 8.0, logical_cpus: int = 2, **fields: Any
+) -> Host:
+    facts = HostFacts(
+        name=name,
+        boot_id=None,
+        os="Linux",
+        python="3.11",
+        cpu_vendor=None,
+        cpu_model=None,
+        cpu_family=None,
+        cpu_model_number=None,
+        logical_cpus=logical_cpus,
+        host_cpus=logical_cpus,
+        memory_gib=memory_gib,
+    )
+    host = Host(
+        name=name,
+        facts=facts,
+        meter=METER,
+        labels=(),
+        ready=True,
+        baseline=None,
+        started_at=MOMENT,
+        last_seen=MOMENT,
+        current_job=None,
+    )
+    return host.model_copy(update=fields)
+
+
+@contextlib.contextmanager
+def _serving(app: Any) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def named(server: EmbeddedPostgres, database: str) -> str:

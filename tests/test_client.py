@@ -1,12 +1,8 @@
 """The client against the real API over real HTTP, and against servers that answer badly."""
 
-import contextlib
 import socket
-import threading
-import time
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
@@ -28,25 +24,8 @@ from app.settings import Settings
 SPEC = JobSpec(model_type="cnn", size="tiny", tags={"team": "vision"})
 
 
-@contextlib.contextmanager
-def serving(app):
-    """An app under uvicorn in a thread; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 @pytest.fixture
-def client(database_url, tmp_path):
+def client(database_url, tmp_path, serving):
     settings = Settings(database_url=database_url, data_dir=tmp_path, max_queued_jobs=2)
     with serving(make_api(settings)) as url, Client(url) as opened:
         yield opened
@@ -146,7 +125,7 @@ def test_silence_is_unavailable():
         (422, UsageError, "detail of it"),
     ],
 )
-def test_problems_become_domain_errors(status, error, words):
+def test_problems_become_domain_errors(status, error, words, serving):
     def answer(_):
         return JSONResponse({"detail": "detail of it", "request_id": "r1"}, status_code=status)
 
@@ -158,7 +137,7 @@ def test_problems_become_domain_errors(status, error, words):
         client.hosts()
 
 
-def test_another_service_at_the_address_is_recognised():
+def test_another_service_at_the_address_is_recognised(serving):
     app = Starlette(routes=[Route("/v1/hosts", lambda _: PlainTextResponse("hello"))])
     with (
         serving(app) as url,
@@ -168,7 +147,7 @@ def test_another_service_at_the_address_is_recognised():
         client.hosts()
 
 
-def test_fields_of_a_newer_service_are_ignored(client):
+def test_fields_of_a_newer_service_are_ignored(client, serving):
     job = client.submit(SPEC)
     data = client.call("GET", f"/v1/jobs/{job.id}")
     newer = data | {"colour": "red", "spec": data["spec"] | {"experiment_id": "e1"}}
@@ -177,7 +156,7 @@ def test_fields_of_a_newer_service_are_ignored(client):
         assert other.get(job.id) == job
 
 
-def test_the_key_is_sent_as_a_bearer_token():
+def test_the_key_is_sent_as_a_bearer_token(serving):
     def answer(request):
         return JSONResponse({"seen": request.headers.get("authorization")})
 
@@ -195,7 +174,7 @@ def test_no_proxy_stands_before_a_loopback_address(monkeypatch, client):
         assert direct.hosts() == ()
 
 
-def test_a_proxy_stands_before_other_addresses(monkeypatch):
+def test_a_proxy_stands_before_other_addresses(monkeypatch, serving):
     seen = []
 
     async def proxy(scope, receive, send):

@@ -1,11 +1,17 @@
 """The documentation is tested: no setting, command, route, reason or room without its line."""
 
+import ast
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
+import app.api
+from app import reference
 from app.accounting.trust import REASONS
+from app.api.problems import Kind
 from app.domain.specs import JobSpec
 from app.settings import Settings
 
@@ -27,6 +33,70 @@ def test_no_setting_is_invented():
 def test_every_reason_has_its_grade_meaning_and_cure(code):
     reason = REASONS[code]
     assert f"| `{code}` | {reason.grade} | {reason.meaning} {reason.what_to_do} |" in README
+
+
+def _section(title):
+    """The text under one heading."""
+    return re.split(r"(?m)^## ", README.partition(f"\n## {title}\n")[2])[0]
+
+
+def _codes(source):
+    """Every literal that a module gives to a parameter or a variable `code`."""
+    for node in ast.walk(ast.parse(source)):
+        named = (isinstance(node, ast.keyword) and node.arg == "code") or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code"
+        )
+        if named:
+            tested = [sub.test for sub in ast.walk(node.value) if isinstance(sub, ast.IfExp)]
+            skipped = {id(sub) for test in tested for sub in ast.walk(test)}
+            for sub in ast.walk(node.value):
+                text = isinstance(sub, ast.Constant) and isinstance(sub.value, str)
+                if text and id(sub) not in skipped:
+                    yield sub.value
+
+
+def test_every_error_code_of_a_job_has_its_line():
+    used = set()
+    for room in ("worker", "training"):
+        for path in (ROOT / "app" / room).glob("*.py"):
+            used |= set(_codes(path.read_text()))
+    assert {"timeout", "diverged", "training_error"} <= used
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", _section("When a job fails"))) == used
+
+
+def _kinds():
+    for found in pkgutil.iter_modules(app.api.__path__, "app.api."):
+        for value in vars(importlib.import_module(found.name)).values():
+            candidates = value.values() if isinstance(value, dict) else [value]
+            yield from (kind for kind in candidates if isinstance(kind, Kind))
+
+
+def test_every_problem_has_its_line():
+    told = set(re.findall(r"(?m)^\| `([a-z-]+)` \| (\d+) \|", _section("HTTP")))
+    assert told == {(kind.slug, str(kind.status)) for kind in _kinds()}
+
+
+def test_the_countries_with_regions_are_named():
+    line = next(line for line in README.splitlines() if "`TRAINWATT_REGION`" in line)
+    assert re.findall(r"\b[A-Z]{3}\b", line) == list(reference._REGION_TABLES)
+
+
+def test_every_exit_code_is_told():
+    from app.cli import commands
+
+    told = _section("Command line").partition("Exit codes:")[2]
+    for code in (
+        commands.OK,
+        commands.JOB_FAILED,
+        commands.WRONG_USE,
+        commands.UNREACHABLE,
+        commands.INTERRUPTED,
+    ):
+        assert re.search(rf"\b{code}\s", told), code
+
+
+def test_nothing_is_left_to_fill_in():
+    assert "@@" not in README
 
 
 def test_every_command_has_its_line():

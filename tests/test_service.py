@@ -1,67 +1,15 @@
 """The service: what is checked before a job is queued, and what a cancelled job leaves behind."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from app.domain.errors import NotFoundError, SpecError, StateError, UnavailableError
-from app.domain.hosts import Host
-from app.domain.jobs import Job, JobStatus
-from app.domain.readings import HostFacts
+from app.domain.jobs import JobStatus
 from app.domain.reports import AttemptEnergy
 from app.domain.specs import JobSpec
 from app.service import Service
 from app.settings import Settings
 
-NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 LOST = AttemptEnergy(attempt=1, ended="lost", energy_j=5.0)
-
-
-def _host(name="h1", *, memory_gib=8.0, logical_cpus=2, labels=()):
-    facts = HostFacts(
-        name=name,
-        boot_id=None,
-        os="Linux",
-        python="3.11",
-        cpu_vendor=None,
-        cpu_model=None,
-        cpu_family=None,
-        cpu_model_number=None,
-        logical_cpus=logical_cpus,
-        host_cpus=logical_cpus,
-        memory_gib=memory_gib,
-    )
-    return Host(
-        name=name,
-        facts=facts,
-        meter=None,
-        labels=labels,
-        ready=True,
-        baseline=None,
-        started_at=NOW,
-        last_seen=NOW,
-        current_job=None,
-    )
-
-
-def _job(**changes):
-    spec = _spec(carbon={"country_iso_code": "FRA"})
-    job = Job(
-        id="j",
-        status=JobStatus.QUEUED,
-        stage=None,
-        spec=spec,
-        spec_sha256=spec.sha256(),
-        progress=None,
-        queue_position=1,
-        host=None,
-        attempt=0,
-        created_at=NOW,
-        started_at=None,
-        finished_at=None,
-        error=None,
-    )
-    return job.model_copy(update=changes)
 
 
 def _spec(**fields):
@@ -115,25 +63,25 @@ async def _allowed(spec, *hosts):
     return await Service(HostStore(*hosts), Settings()).check(spec)
 
 
-async def test_check_gives_the_facts():
-    facts = await _allowed(_spec(), _host())
+async def test_check_gives_the_facts(make_host):
+    facts = await _allowed(_spec(), make_host())
     assert (facts.parameters, facts.training_samples) == (225_034, 4000)
 
 
-async def test_a_model_that_fits_no_known_host_is_refused_by_its_size():
+async def test_a_model_that_fits_no_known_host_is_refused_by_its_size(make_host):
     facts = await _allowed(_spec(size="large"))  # no host is known: one may come
     needed_gib = facts.memory_bytes / 2**30
-    small = _host("small", memory_gib=needed_gib / 4)
-    middle = _host("middle", memory_gib=needed_gib / 2)
+    small = make_host("small", memory_gib=needed_gib / 4)
+    middle = make_host("middle", memory_gib=needed_gib / 2)
     error = (await _refused(_spec(size="large"), small, middle))["size"]
     assert error.received == "large"
     assert f"{needed_gib / 2:.1f} GiB" in error.expected
     assert f"{needed_gib:.1f} GiB" in error.expected
-    assert await _allowed(_spec(size="large"), small, _host(memory_gib=needed_gib)) == facts
+    assert await _allowed(_spec(size="large"), small, make_host(memory_gib=needed_gib)) == facts
 
 
-async def test_more_threads_than_any_known_host_has_are_refused():
-    hosts = _host("a", logical_cpus=2), _host("b", logical_cpus=4)
+async def test_more_threads_than_any_known_host_has_are_refused(make_host):
+    hosts = make_host("a", logical_cpus=2), make_host("b", logical_cpus=4)
     error = (await _refused(_spec(execution={"threads": 5}), *hosts))["execution.threads"]
     assert error.received == 5
     assert "at most 4" in error.expected
@@ -142,18 +90,18 @@ async def test_more_threads_than_any_known_host_has_are_refused():
     await _allowed(_spec(), *hosts)
 
 
-async def test_only_the_hosts_that_listen_to_the_label_count():
-    hosts = _host("a", logical_cpus=2, labels=("gpu",)), _host("b", logical_cpus=8)
+async def test_only_the_hosts_that_listen_to_the_label_count(make_host):
+    hosts = make_host("a", logical_cpus=2, labels=("gpu",)), make_host("b", logical_cpus=8)
     for label in ("gpu", "host:a"):
         spec = _spec(execution={"threads": 4}, placement={"labels": [label]})
         assert "at most 2" in (await _refused(spec, *hosts))["execution.threads"].expected
     await _allowed(_spec(execution={"threads": 4}, placement={"labels": ["host:b"]}), *hosts)
 
 
-async def test_a_label_that_no_host_has_waits_for_one():
+async def test_a_label_that_no_host_has_waits_for_one(make_host):
     spec = _spec(execution={"threads": 4}, placement={"labels": ["tpu"]})
-    await _allowed(spec, _host(logical_cpus=8))
-    assert "execution.threads" in await _refused(spec, _host(logical_cpus=2))
+    await _allowed(spec, make_host(logical_cpus=8))
+    assert "execution.threads" in await _refused(spec, make_host(logical_cpus=2))
 
 
 async def test_every_field_that_does_not_hold_is_named_at_once():
@@ -166,8 +114,8 @@ async def test_the_settings_country_is_checked_too():
     assert await _refused(_spec(), settings=settings)
 
 
-async def test_a_queued_job_is_cancelled_with_an_empty_report():
-    store = OneJobStore(_job())
+async def test_a_queued_job_is_cancelled_with_an_empty_report(make_job):
+    store = OneJobStore(make_job(_spec(carbon={"country_iso_code": "FRA"})))
     job = await Service(store, Settings()).cancel("j")
     report = store.cancelled_with
     assert (job.status, report.status) == (JobStatus.CANCELLED, JobStatus.CANCELLED)
@@ -177,27 +125,27 @@ async def test_a_queued_job_is_cancelled_with_an_empty_report():
     assert report.finished_at is not None
 
 
-async def test_a_cancel_counts_attempts_that_began_in_between():
-    store = OneJobStore(_job(attempt=1), rises=2)
+async def test_a_cancel_counts_attempts_that_began_in_between(make_job):
+    store = OneJobStore(make_job(attempt=1), rises=2)
     await Service(store, Settings()).cancel("j")
     assert store.job.attempt == 3
     assert len(store.cancelled_with.attempts) == 3
 
 
-async def test_a_report_is_had_when_the_job_is_final():
-    assert await Service(OneJobStore(_job(), report=b"{}"), Settings()).report("j") == b"{}"
+async def test_a_report_is_had_when_the_job_is_final(make_job):
+    assert await Service(OneJobStore(make_job(), report=b"{}"), Settings()).report("j") == b"{}"
     with pytest.raises(StateError) as caught:
-        await Service(OneJobStore(_job(status=JobStatus.RUNNING)), Settings()).report("j")
+        await Service(OneJobStore(make_job(status=JobStatus.RUNNING)), Settings()).report("j")
     assert caught.value.status == "running"
 
 
-async def test_readings_that_are_not_there_yet_or_never():
-    waiting = Service(OneJobStore(_job()), Settings())
+async def test_readings_that_are_not_there_yet_or_never(make_job):
+    waiting = Service(OneJobStore(make_job()), Settings())
     with pytest.raises(StateError):
         await waiting.readings("j")
     with pytest.raises(NotFoundError, match="attempt 2"):
         await waiting.readings("j", 2)
-    over = Service(OneJobStore(_job(status=JobStatus.CANCELLED)), Settings())
+    over = Service(OneJobStore(make_job(status=JobStatus.CANCELLED)), Settings())
     with pytest.raises(NotFoundError):
         await over.readings("j")
 

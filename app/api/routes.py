@@ -12,7 +12,7 @@ from app.api.problems import KINDS, problem
 from app.api.validation import json_object, validated
 from app.domain.errors import FieldError, SpecError, UnavailableError
 from app.domain.hosts import Host
-from app.domain.jobs import Job, JobStatus
+from app.domain.jobs import Job, JobFilter, JobStatus
 from app.domain.readings import Readings
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
@@ -242,14 +242,13 @@ async def submit_job(service: Serving, spec: Annotated[JobSpec, Depends(_spec)])
 async def list_jobs(service: Serving, wanted: Annotated[JobQuery, Depends(_job_query)]) -> Response:
     """Jobs, newest first, a page at a time."""
     tag = wanted.tag.split(":", 1) if wanted.tag else None
-    page = await service.list_jobs(
+    meant = JobFilter(
         status=wanted.status,
         model_type=wanted.model_type,
         host=wanted.host,
         tag=(tag[0], tag[1]) if tag else None,
-        limit=wanted.limit,
-        cursor=wanted.cursor,
     )
+    page = await service.list_jobs(meant, limit=wanted.limit, cursor=wanted.cursor)
     items = [job.public() for job in page.items]
     return JSONResponse({"items": items, "next_cursor": page.next_cursor})
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from app.workloads import catalogue
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_S = 60.0  # the supervisor needs ten seconds; more where the host is overloaded
+LOOPBACK = "127.0.0.1"
 WRONG_USE = 2
 SAYS = "trainwatt: "  # how every sentence of a command on standard error begins
 
@@ -102,14 +104,35 @@ def _give_up(client: Client, job_id: str, console: Console) -> None:
 
 @contextlib.contextmanager
 def _started(settings: Settings, *, throwaway: bool, console: Console) -> Iterator[str]:
-    with tempfile.TemporaryFile() as complaints, _stop_signals_raise():
-        process = _start(settings, complaints, throwaway=throwaway)
+    with (
+        tempfile.TemporaryFile() as complaints,
+        _stop_signals_raise(),
+        _data_dir(settings, throwaway=throwaway) as data_dir,
+    ):
+        process = _start(data_dir, complaints, throwaway=throwaway)
         try:
             with _starting(console):
                 url = _url(process, complaints)
             yield url
         finally:
             _stop(process)
+
+
+@contextlib.contextmanager
+def _data_dir(settings: Settings, *, throwaway: bool) -> Iterator[Path]:
+    """Where the service keeps its data: a new directory that goes at the end, or the settings'.
+
+    A throwaway service deletes its directory itself, but not where it refused to start.
+    """
+    if not throwaway:
+        yield settings.data_dir
+        return
+    path = Path(tempfile.mkdtemp(prefix="trainwatt-"))
+    try:
+        yield path
+    finally:
+        if path.exists():
+            shutil.rmtree(path)
 
 
 def _starting(console: Console) -> contextlib.AbstractContextManager[object]:
@@ -120,18 +143,18 @@ def _starting(console: Console) -> contextlib.AbstractContextManager[object]:
     return contextlib.nullcontext()
 
 
-def _start(
-    settings: Settings, complaints: IO[bytes], *, throwaway: bool
-) -> subprocess.Popen[bytes]:
-    """`trainwatt serve` in a session of its own: Ctrl-C is ours to pass on."""
-    data_dir = Path(tempfile.mkdtemp(prefix="trainwatt-")) if throwaway else settings.data_dir
+def _start(data_dir: Path, complaints: IO[bytes], *, throwaway: bool) -> subprocess.Popen[bytes]:
+    """`trainwatt serve` in a session of its own: Ctrl-C is ours to pass on.
+
+    It is on loopback whatever the settings say: it is for this command alone, and needs no key.
+    """
     more = ["--throwaway"] if throwaway else []
     ours = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([ours, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [
             *[sys.executable, "-P", "-m", "app.cli", "serve", "--json", "--port", "0"],
-            *["--host", settings.host, "--data-dir", str(data_dir), *more],
+            *["--host", LOOPBACK, "--data-dir", str(data_dir), *more],
         ],
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,

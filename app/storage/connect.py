@@ -40,7 +40,7 @@ def unavailable(url: str, error: BaseException) -> UnavailableError:
     )
 
 
-async def connect(url: str) -> psycopg.AsyncConnection[Any]:
+async def connect(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnection[Any]:
     """A connection of its own.
 
     Raises:
@@ -48,7 +48,7 @@ async def connect(url: str) -> psycopg.AsyncConnection[Any]:
         UnavailableError: the database does not answer.
     """
     try:
-        return await psycopg.AsyncConnection.connect(**parameters(url))
+        return await psycopg.AsyncConnection.connect(**parameters(url), autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise unavailable(url, error) from error
 

@@ -98,9 +98,9 @@ class Database:
         ).defer_async(job_id=job.id)
 
     async def abort(self, connection: AsyncConnection, queue_id: int) -> None:
-        """Cancel a task that waits, or ask the worker that has it to abort."""
+        """Delete a task that waits, or ask the worker that has it to abort."""
         await self._queue.job_manager.cancel_job_by_id_async(
-            queue_id, abort=True, connection=await driver(connection)
+            queue_id, abort=True, delete_job=True, connection=await driver(connection)
         )
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import FieldError, NotFoundError, QueueFullError, SpecError, StateError
-from app.domain.jobs import Job, JobStatus
+from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.database import Database
@@ -60,38 +60,20 @@ class JobRecords(Database):
             return await _fetch(connection, job_id)
 
     async def list_jobs(
-        self,
-        *,
-        status: JobStatus | None = None,
-        model_type: str | None = None,
-        host: str | None = None,
-        tag: tuple[str, str] | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
+        self, wanted: JobFilter = EVERY_JOB, *, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
-        """Jobs that match all that is given, newest first; jobs added meanwhile do not shift pages.
+        """Jobs that are meant, newest first; jobs added meanwhile do not shift pages.
 
         Raises:
             SpecError: the cursor is none of ours, or the limit is below 1.
         """
         if limit < 1:
             raise SpecError(FieldError(field="limit", expected="1 or more", received=limit))
-        query = SELECT_JOB.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
-        for column, value in (
-            (jobs.c.status, status.value if status else None),
-            (jobs.c.model_type, model_type),
-            (jobs.c.host, host),
-        ):
-            query = query if value is None else query.where(column == value)
-        if tag:
-            query = query.where(jobs.c.tags.contains({tag[0]: tag[1]}))
+        query = SELECT_JOB.where(*_matches(wanted))
         if cursor is not None:
-            created_at, job_id = _read_cursor(cursor)
-            before = sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(
-                sa.literal(created_at), sa.literal(job_id)
-            )
-            query = query.where(before)
-        if not all(storable(text) for text in (model_type, host, *(tag or ())) if text):
+            query = query.where(_before(cursor))
+        query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
+        if not all(map(storable, _texts(wanted))):
             return JobPage(items=(), next_cursor=None)
         async with self.transaction() as connection:
             found = [job_from(row) for row in await connection.execute(query)]
@@ -196,6 +178,30 @@ async def _lock(connection: AsyncConnection, job_id: str) -> tuple[Job, int | No
         await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
     job = await _fetch(connection, job_id)
     return job, await connection.scalar(sa.select(jobs.c.queue_id).where(jobs.c.id == job_id))
+
+
+def _texts(wanted: JobFilter) -> list[str]:
+    return [text for text in (wanted.model_type, wanted.host, *(wanted.tag or ())) if text]
+
+
+def _matches(wanted: JobFilter) -> Iterator[sa.ColumnElement[bool]]:
+    for column, value in (
+        (jobs.c.status, wanted.status and wanted.status.value),
+        (jobs.c.model_type, wanted.model_type),
+        (jobs.c.host, wanted.host),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.tag is not None:
+        key, value = wanted.tag
+        yield jobs.c.tags.contains({key: value})
+
+
+def _before(cursor: str) -> sa.ColumnElement[bool]:
+    """The jobs of the pages that follow a cursor."""
+    created_at, job_id = _read_cursor(cursor)
+    place = sa.tuple_(sa.literal(created_at), sa.literal(job_id))
+    return sa.tuple_(jobs.c.created_at, jobs.c.id) < place
 
 
 def _cursor(job: Job) -> str:

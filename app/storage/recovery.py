@@ -105,10 +105,10 @@ class Recovery(Database):
 
 
 async def end_task(connection: AsyncConnection, task: int) -> None:
-    """End a task of the queue that is not ended yet, as failed."""
+    """End a task of the queue that is not ended yet: it is deleted, as every ended one is."""
     await connection.execute(
         sa.text(
-            "SELECT procrastinate_finish_job_v1(id, 'failed', false) FROM ("
+            "SELECT procrastinate_finish_job_v1(id, 'failed', true) FROM ("
             "SELECT id FROM procrastinate_jobs WHERE id = :task AND status IN ('todo', 'doing') "
             "FOR UPDATE) AS open_task"
         ),

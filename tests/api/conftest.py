@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,28 +12,11 @@ from fastapi import FastAPI
 from app.api.app import create_app
 from app.domain.errors import NotFoundError, StateError
 from app.domain.hosts import Host
-from app.domain.jobs import Job, JobStatus, Stage
-from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method, Reading, Readings
+from app.domain.jobs import Job, JobFilter, JobStatus, Stage
+from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.service import Service
 from app.settings import Settings
-
-NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
-FACTS = HostFacts(
-    name="h1",
-    boot_id=None,
-    os="Linux",
-    python="3.11",
-    cpu_vendor=None,
-    cpu_model=None,
-    cpu_family=None,
-    cpu_model_number=None,
-    logical_cpus=2,
-    host_cpus=2,
-    memory_gib=8,
-)
-ABSENT = ComponentFacts(method=Method.ABSENT)
-METER = MeterFacts(cpu=ABSENT, gpu=ABSENT, ram=ABSENT, codecarbon="3.3.2")
 
 
 @dataclass(frozen=True)
@@ -47,6 +29,8 @@ class Page:
 class MemoryStore:
     """What the routes need of a store, in memory; `fails` is raised by whatever is asked first."""
 
+    make_job: Callable[..., Job]
+    a_host: Host
     jobs: dict[str, Job] = field(default_factory=dict)
     reports: dict[str, bytes] = field(default_factory=dict)
     known_hosts: tuple[Host, ...] = ()
@@ -66,21 +50,7 @@ class MemoryStore:
 
     async def submit(self, spec: JobSpec, *, max_queued: int) -> Job:
         self._may_fail()
-        job = Job(
-            id=f"job-{len(self.jobs) + 1}",
-            status=JobStatus.QUEUED,
-            stage=None,
-            spec=spec,
-            spec_sha256=spec.sha256(),
-            progress=None,
-            queue_position=1,
-            host=None,
-            attempt=0,
-            created_at=NOW,
-            started_at=None,
-            finished_at=None,
-            error=None,
-        )
+        job = self.make_job(spec, id=f"job-{len(self.jobs) + 1}")
         self.jobs[job.id] = job
         return job
 
@@ -90,9 +60,9 @@ class MemoryStore:
             raise NotFoundError(f"There is no job {job_id}.")
         return self.jobs[job_id]
 
-    async def list_jobs(self, **wanted: Any) -> Page:
+    async def list_jobs(self, wanted: JobFilter, **page: Any) -> Page:
         self._may_fail()
-        self.asked = wanted
+        self.asked = {"wanted": wanted, **page}
         return Page(tuple(reversed(self.jobs.values())), "next")
 
     async def attempts(self, job_id: str) -> tuple[()]:
@@ -116,7 +86,14 @@ class MemoryStore:
         if job.attempt == 0 or attempt not in (None, 1):
             return None
         first = Reading(t_s=0, cpu_j=None, gpu_j=None, ram_j=1.0)
-        return Readings(attempt=1, started_at=NOW, host=FACTS, meter=METER, readings=(first,))
+        host = self.a_host
+        return Readings(
+            attempt=1,
+            started_at=host.started_at,
+            host=host.facts,
+            meter=host.meter,
+            readings=(first,),
+        )
 
     def set(self, job_id: str, **changes: Any) -> None:
         self.jobs[job_id] = self.jobs[job_id].model_copy(update=changes)
@@ -126,8 +103,8 @@ class MemoryStore:
 
 
 @pytest.fixture
-def memory() -> MemoryStore:
-    return MemoryStore()
+def memory(make_job: Callable[..., Job], a_host: Host) -> MemoryStore:
+    return MemoryStore(make_job, a_host)
 
 
 @pytest.fixture
@@ -137,18 +114,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def a_host() -> Host:
-    return Host(
-        name="h1",
-        facts=FACTS,
-        meter=METER,
-        labels=("gpu",),
-        ready=True,
-        baseline=None,
-        started_at=NOW,
-        last_seen=NOW,
-        current_job=None,
-    )
+def a_host(make_host: Callable[..., Host]) -> Host:
+    return make_host(labels=("gpu",))
 
 
 @pytest.fixture

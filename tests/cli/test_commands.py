@@ -111,8 +111,6 @@ def test_a_spec_from_standard_input(trainwatt):
         (("submit", "--spec", "none.json"), "--spec: none.json cannot be read"),
         (("list", "--cursor", "none"), "cursor"),
         (("run", "--model-type", "lstm"), "model_type"),
-        (("serve", "--host", "0.0.0.0"), "loopback"),
-        (("api", "--host", "0.0.0.0"), "loopback"),
         (("serve", "--port", "70000"), "TRAINWATT_PORT"),
     ],
 )

@@ -1,13 +1,18 @@
 """`trainwatt run`'s own service: how its start is waited for and what is said where it fails."""
 
 import io
+import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
+from rich.console import Console
 
-from app.cli.own import _url, check  # noqa: PLC2701
+from app.cli.own import _url, check, service  # noqa: PLC2701
 from app.domain.errors import SpecError, UnavailableError, UsageError
+from app.ownership import own
+from app.settings import Settings
 
 
 @pytest.fixture
@@ -54,3 +59,66 @@ def test_what_the_catalogue_does_not_know_is_refused_before_anything_starts():
     with pytest.raises(SpecError, match="model_type"):
         check({"model_type": "lstm"})
     check({"model_type": "cnn", "epochs": 1})
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    """Puts a script in place of `trainwatt serve`; answers what is in the temporary folder."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    def put(script):
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+        return folder
+
+    return put
+
+
+def _service(tmp_path, **how):
+    settings = Settings(data_dir=tmp_path / "data", host="0.0.0.0")
+    console = Console(file=io.StringIO())
+    return service(settings, say=pytest.fail, console=console, **how)
+
+
+SAYS_HOW = """printf '{"url": "%s"}\\n' "$*"; exec sleep 600"""
+
+
+@pytest.mark.parametrize("throwaway", [True, False])
+def test_a_service_for_one_job_is_on_loopback_whatever_the_settings_say(serve, tmp_path, throwaway):
+    folder = serve(SAYS_HOW)
+    with _service(tmp_path, throwaway=throwaway) as here:
+        assert here.started_here
+        asked = here.url.split()
+        assert asked[asked.index("--host") + 1] == "127.0.0.1"
+        assert ("--throwaway" in asked) is throwaway
+        data_dir = asked[asked.index("--data-dir") + 1]
+        assert (data_dir == str(tmp_path / "data")) is not throwaway
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [("echo 'trainwatt: no' >&2; exit 2", UsageError), ("exit 3", UnavailableError)],
+)
+def test_a_refused_throwaway_service_leaves_no_directory(serve, tmp_path, script, error):
+    folder = serve(script)
+    with pytest.raises(error), _service(tmp_path, throwaway=True):
+        pass
+    assert os.listdir(folder) == []
+
+
+def test_a_service_that_runs_is_taken_and_said(tmp_path):
+    said = []
+    settings = Settings(data_dir=tmp_path)
+    with (
+        own(tmp_path, "http://127.0.0.1:9"),
+        service(
+            settings, throwaway=False, say=said.append, console=Console(file=io.StringIO())
+        ) as here,
+    ):
+        assert (here.url, here.started_here) == ("http://127.0.0.1:9", False)
+    assert str(os.getpid()) in said[0]

@@ -156,21 +156,6 @@ def report(job: Job, status: JobStatus, total_j: float | None = None) -> EnergyR
     )
 
 
-def host(name: str = "box", **fields: object) -> Host:
-    known = {
-        "name": name,
-        "facts": HOST,
-        "meter": METER,
-        "labels": ("gpu",),
-        "ready": True,
-        "baseline": None,
-        "started_at": MOMENT,
-        "last_seen": MOMENT,
-        "current_job": None,
-    }
-    return Host.model_validate({**known, **fields})
-
-
 @pytest.fixture
 def make_spec() -> Callable[..., JobSpec]:
     return spec
@@ -197,5 +182,8 @@ def make_report() -> Callable[..., EnergyReport]:
 
 
 @pytest.fixture
-def make_host() -> Callable[..., Host]:
-    return host
+def make_host(make_host: Callable[..., Host]) -> Callable[..., Host]:
+    def make(name: str = "box", **fields: object) -> Host:
+        return make_host(name, **{"facts": HOST, "meter": METER, "labels": ("gpu",), **fields})
+
+    return make

@@ -74,3 +74,61 @@ async def test_a_lock_is_free_at_once_and_its_loss_is_no_error(
         )
         while count(database_url, held):
             await asyncio.sleep(0.01)
+
+
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+HOLDER = "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory'"
+HOLDERS = "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory'"
+ALIVE = "SELECT count(*) FROM pg_stat_activity WHERE pid = {}"
+
+
+async def test_several_locks_are_held_on_one_connection_that_is_kept(
+    store: Store, database_url: str
+) -> None:
+    async with store.hold("host", "job"):
+        assert (count(database_url, HELD), count(database_url, HOLDERS)) == (2, 1)
+        first = count(database_url, HOLDER)
+    assert count(database_url, HELD) == 0
+    async with store.hold("job"):
+        assert count(database_url, HOLDER) == first
+    assert count(database_url, ALIVE.format(first)) == 1
+    await store.close()
+    while count(database_url, ALIVE.format(first)):
+        await asyncio.sleep(0.01)
+
+
+async def test_one_idle_connection_is_kept_at_most(store: Store, database_url: str) -> None:
+    async with store.hold("host"):
+        outer = count(database_url, HOLDER)
+        async with store.hold("job"):
+            assert count(database_url, HOLDERS) == 2
+    while count(database_url, ALIVE.format(outer)):
+        await asyncio.sleep(0.01)
+
+
+async def test_locks_are_taken_in_the_order_that_is_given(store: Store, database_url: str) -> None:
+    async def both() -> None:
+        async with store.hold("first", "second"):
+            pass
+
+    async with store.hold("second"):
+        waiting = asyncio.create_task(both())
+        while not count(database_url, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        free = "SELECT pg_try_advisory_xact_lock(hashtextextended('{}', 0))::int"
+        assert count(database_url, free.format("first")) == 0
+        assert count(database_url, free.format("third")) == 1
+    await waiting
+
+
+async def test_a_spare_connection_that_broke_is_replaced(store: Store, database_url: str) -> None:
+    async with store.hold("job"):
+        pass
+    ended = count(
+        database_url,
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    assert ended >= 1
+    async with store.hold("job"):
+        assert count(database_url, HELD) == 1
