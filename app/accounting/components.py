@@ -9,7 +9,7 @@ from app.accounting.assumptions import AssumptionSet
 from app.accounting.models import ModelEnergy, energy, models, tdp_models
 from app.accounting.series import Fault
 from app.domain.readings import ComponentFacts, HostFacts, Method, Readings
-from app.domain.reports import Component, Correction, ExcludedModel
+from app.domain.reports import Component, Correction, ExcludedModel, ModelFigure
 
 GUESS_PER_SOCKET = "guess_per_socket"
 GB_PER_GIB = 2**30 / 1e9
@@ -162,7 +162,7 @@ def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) 
         method=Method.ESTIMATED if generation or known_tdp_w else Method.ASSUMED,
         source=facts.source,
         corrections=corrections,
-        models={"codecarbon": central_j, **_centrals(envelope)},
+        models={"codecarbon": _point(central_j), **_figures(envelope)},
         excluded=_excluded(readings, raw[-1], share, corrections, a),
     )
     idle_share = a.codecarbon_idle_share.get(facts.source or "")
@@ -179,6 +179,17 @@ def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) 
 def _cpu_codes(known_tdp_w: float | None, share: float | None) -> tuple[str, ...]:
     modelled = "cpu_power_guessed" if known_tdp_w is None else "cpu_power_modelled"
     return (modelled,) if share is not None else (modelled, "socket_share_unknown")
+
+
+def _point(joules: float) -> ModelFigure:
+    return ModelFigure(energy_j=joules, low_j=joules, high_j=joules)
+
+
+def _figures(envelope: Sequence[ModelEnergy]) -> dict[str, ModelFigure]:
+    return {
+        model.name: ModelFigure(energy_j=model.central_j, low_j=model.low_j, high_j=model.high_j)
+        for model in envelope
+    }
 
 
 def _centrals(envelope: Sequence[ModelEnergy]) -> dict[str, float]:
@@ -285,14 +296,20 @@ def _ram(readings: Readings, a: AssumptionSet) -> Part:
     if facts.method is Method.MEASURED:
         return _sensor(facts, joules, a.ram_sensor_error)
     duration_s = series.times(readings)[-1]
-    memory_gb = host.memory_gib * GB_PER_GIB
+    low_j = a.ram_low_w_per_gb * host.memory_gib * GB_PER_GIB * duration_s
+    high_j = a.ram_high_w_per_gib * host.memory_gib * duration_s
+    by_size = f"{a.ram_low_w_per_gb:g} W/GB to {a.ram_high_w_per_gib:g} W/GiB by size"
     component = Component(
         energy_j=joules[-1],
-        low_j=min(joules[-1], a.ram_low_w_per_gb * memory_gb * duration_s),
-        high_j=max(joules[-1], a.ram_high_w_per_gib * host.memory_gib * duration_s),
+        low_j=min(joules[-1], low_j),
+        high_j=max(joules[-1], high_j),
         interval="published_models",
         method=Method.ASSUMED,
         source=facts.source,
+        models={
+            "codecarbon": _point(joules[-1]),
+            by_size: ModelFigure(energy_j=None, low_j=low_j, high_j=high_j),
+        },
     )
     return Part(
         component=component,

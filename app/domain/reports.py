@@ -26,6 +26,14 @@ class ExcludedModel(Frozen):
     message: str
 
 
+class ModelFigure(Frozen):
+    """What one published model gives for a component; the envelope of all is the interval."""
+
+    energy_j: float | None  # null where it states a range alone
+    low_j: float
+    high_j: float
+
+
 class Component(Frozen):
     """The energy of one component; null where it is absent or unavailable, never 0 for that."""
 
@@ -37,7 +45,7 @@ class Component(Frozen):
     source: str | None
     reason: str | None = None
     corrections: tuple[Correction, ...] = ()
-    models: dict[str, float] = {}  # central joules by each published model in the interval
+    models: dict[str, ModelFigure] = {}  # the published models that make the interval
     excluded: tuple[ExcludedModel, ...] = ()
 
 

@@ -235,3 +235,11 @@ def test_uneven_counters_and_cuts(make, steps, data):
     assert found.energy.cpu.energy_j == pytest.approx(sum(steps[:last]))
     assert energy_j(_cut(whole, last)) <= energy_j(whole) * (1 + 1e-12)
     assert sum(p.energy_j for p in found.phases) == pytest.approx(found.energy.total_j, rel=1e-9)
+
+
+def test_every_interval_of_models_can_be_followed_from_its_models(attempt, evaluate):
+    found = evaluate(attempt())
+    for component in (found.energy.cpu, found.energy.ram):
+        if component.interval == "published_models":
+            assert component.low_j == min(model.low_j for model in component.models.values())
+            assert component.high_j == max(model.high_j for model in component.models.values())
