@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo serve test check format lock bench clean
+.PHONY: demo serve test test-container check format lock bench clean
 
 demo: .venv/.run                ## one measured training from nothing, then everything is stopped
 	$(BIN)/trainwatt run --throwaway --model-type cnn --size base --epochs 3 --country FRA
@@ -15,6 +15,9 @@ serve: .venv/.run               ## the service on http://127.0.0.1:8000
 
 test: .venv/.dev                ## the tests that need Python alone
 	$(BIN)/python -m pytest
+
+test-container:                 ## the image and the compose stack, on a Docker engine if there is one
+	$(PYTHON) tests/container/check.py
 
 check: .venv/.dev               ## format, lint, types, the import ladder
 	$(BIN)/ruff format --check .
@@ -30,7 +33,7 @@ bench: .venv/.dev               ## every figure of bench/, written to bench/resu
 	$(BIN)/python -m bench
 
 lock:                           ## new versions into constraints.txt (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade \
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra gpu --upgrade \
 		--no-header --no-annotate pyproject.toml -o constraints.txt
 
 clean:                          ## remove the environment

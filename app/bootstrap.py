@@ -4,11 +4,9 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app import logs, reference
-from app.domain import hosts
 from app.domain.errors import TrainwattError, UsageError
 from app.keys import needed_key
 from app.ownership import own
@@ -68,32 +66,6 @@ async def database(settings: Settings) -> AsyncIterator[str]:
             embedded.stop()
 
 
-async def worker_trouble(settings: Settings) -> str | None:
-    """Why this host's worker does not count as alive, in a sentence; null where it does.
-
-    Raises:
-        UsageError: no database is named.
-        UnavailableError: the database does not answer.
-    """
-    store = await Store.open(_url_for_worker(settings), pool_size=1)
-    try:
-        known = await store.hosts()
-    finally:
-        await store.close()
-    return hosts.worker_trouble(
-        known, settings.host_name, now=datetime.now(UTC), lease_s=settings.lease_s
-    )
-
-
-def _url_for_worker(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise UsageError(
-            "a worker alone needs a database: set TRAINWATT_DATABASE_URL, "
-            "or run `trainwatt serve`, which brings its own"
-        )
-    return settings.database_url
-
-
 def run_worker() -> int:
     """One worker on the database that the environment names, until a signal; the exit code."""
     from app.worker import loop
@@ -102,7 +74,7 @@ def run_worker() -> int:
         settings = load()
         logs.configure("worker", settings)
         reference.check_default(settings.country_iso_code, settings.region)
-        url = _url_for_worker(settings)
+        url = settings.given_database_url()
         migrate(url)
         loop.main(settings, url)
     except UsageError as error:

@@ -69,6 +69,19 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the service."""
         return self.host in {"127.0.0.1", "::1", "localhost"}
 
+    def given_database_url(self) -> str:
+        """The database of a part that has none of its own, as a worker alone.
+
+        Raises:
+            UsageError: none is given.
+        """
+        if self.database_url is None:
+            raise UsageError(
+                "a worker alone needs a database: set TRAINWATT_DATABASE_URL, "
+                "or run `trainwatt serve`, which brings its own"
+            )
+        return self.database_url
+
     @property
     def log_dir(self) -> Path:
         """Where the rotated logs of every process lie."""

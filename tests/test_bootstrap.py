@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.bootstrap import database, make_api, worker_trouble
+from app.bootstrap import database, make_api
 from app.domain.errors import UnavailableError, UsageError
 from app.ownership import own
 from app.settings import Settings
@@ -55,18 +55,6 @@ async def test_a_database_that_does_not_answer_is_a_sentence(tmp_path):
     with pytest.raises(UnavailableError, match="does not answer"):
         async with app.router.lifespan_context(app):
             pass
-
-
-async def test_the_worker_of_this_host_is_asked_for_in_the_database(
-    store, database_url, tmp_path, make_host
-):
-    settings = Settings(database_url=database_url, data_dir=tmp_path, host_name="h1")
-    await store.beat(make_host("h2"))
-    assert "not announced" in await worker_trouble(settings)
-    await store.beat(make_host("h1"))
-    assert await worker_trouble(settings) is None
-    with pytest.raises(UsageError, match="TRAINWATT_DATABASE_URL"):
-        await worker_trouble(settings.model_copy(update={"database_url": None}))
 
 
 def test_the_worker_gets_no_web_framework_from_here():
