@@ -64,13 +64,13 @@ class Client:
             timeout: seconds that one call may take.
 
         Raises:
-            UsageError: the URL is not one.
+            UsageError: the URL is not one, or the key cannot stand in a header.
         """
         self.url = url.rstrip("/")
         self._timeout_s = timeout
         self._http = httpx.Client(
             base_url=_checked(self.url),
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            headers={"Authorization": f"Bearer {_sendable(api_key)}"} if api_key else {},
             timeout=timeout,
             trust_env=not _is_loopback(self.url),  # no proxy stands between us and ourselves
         )
@@ -299,12 +299,24 @@ def _encoded(body: Any) -> bytes | None:
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and httpx.URL(url).host and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        good = False
+    if not good:
         raise UsageError(
             f"TRAINWATT_URL: expected a URL such as http://127.0.0.1:8000, received {url!r}"
         )
     return url
+
+
+def _sendable(api_key: str) -> str:
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise UsageError(
+            "TRAINWATT_API_KEY: expected printable ASCII characters on one line, received others"
+        )
+    return api_key
 
 
 def _is_loopback(url: str) -> bool:

@@ -27,14 +27,13 @@ def own(data_dir: Path, url: str) -> Iterator[None]:
     """Own the data directory: made if needed, and locked until the end, however that comes.
 
     Raises:
-        UsageError: it cannot be written, or has an owner already.
+        UsageError: it cannot be written, is full, or has an owner already.
     """
     descriptor = _open(data_dir)
     try:
         if not try_lock(descriptor):
             raise occupied(data_dir, _read(data_dir / LOCK_FILE))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
+        _write(data_dir, descriptor, url)
         yield
     finally:
         os.close(descriptor)
@@ -72,6 +71,14 @@ def _open(data_dir: Path) -> int:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+
+
+def _write(data_dir: Path, descriptor: int, url: str) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
     except OSError as error:
         raise _unusable(data_dir, error) from error
 

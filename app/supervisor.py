@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 
 from app import logs, reference
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
@@ -117,15 +118,22 @@ class Supervisor:
                 self._signals.wait(self._pause_s())
                 self._tend(on_ready)
         finally:
+            why = self._signals.stop.name if self._signals.stop else "it cannot go on"
+            logger.info("stopping (%s)", why)
             self._stop()
+            logger.info("stopped")
 
     def _start(self) -> None:
         if self._database:
             self._database.start()
+        if self._signals.stop:
+            return
         url = self._database.url if self._database else self._settings.database_url
         if url is None:
             raise UsageError("expected a database URL, received none")
         migrate(url)
+        if self._signals.stop:
+            return
         self._parts = _parts(self._settings, self._listener, url)
         for part in self._parts:
             part.start()
@@ -140,6 +148,11 @@ class Supervisor:
     def _tend(self, on_ready: Callable[[Ready], None]) -> None:
         if self._signals.stop:
             return
+        if not self._settings.data_dir.exists():
+            raise UnavailableError(
+                f"the data directory {self._settings.data_dir} was deleted: start again, and "
+                "leave it while the service runs"
+            )
         self._revive_database()
         for part in self._parts:
             part.tend()
@@ -217,7 +230,7 @@ class Part:
         def before_exec() -> None:
             die_with_parent(signal.SIGKILL, parent=supervisor)
 
-        with self.output_file.open("ab") as log:
+        with self._open_output() as log:
             self._words_begin = log.tell()
             self.process = subprocess.Popen(
                 self.command,
@@ -230,6 +243,15 @@ class Part:
                 preexec_fn=before_exec,  # noqa: PLW1509 -- this process has one thread
             )
         self.started_s, self.restart_s, self.asked_s = time.monotonic(), None, None
+
+    def _open_output(self) -> BinaryIO:
+        try:
+            return self.output_file.open("ab")
+        except OSError as error:
+            raise UnavailableError(
+                f"the {self.name} cannot be started: {self.output_file} cannot be written "
+                f"({error.strerror})"
+            ) from error
 
     def tend(self) -> None:
         """Notice the end of the process, and start it again when its time has come."""
@@ -276,6 +298,8 @@ class Part:
 
     def last_words(self) -> str:
         """The last line that the process wrote, for a sentence about its end."""
+        if not self.output_file.exists():
+            return f"none ({self.output_file} was deleted)"
         with self.output_file.open("rb") as output:
             size = output.seek(0, os.SEEK_END)
             output.seek(self._words_begin if self._words_begin <= size else 0)  # it may be cut
@@ -310,7 +334,10 @@ def _parts(settings: Settings, listener: socket.socket, database_url: str) -> li
 def _environment(settings: Settings, database_url: str) -> dict[str, str]:
     ours = str(Path(__file__).resolve().parent.parent)
     path = [ours, *filter(None, [os.environ.get("PYTHONPATH")])]
+    cache = settings.data_dir / "cache"
     return {
+        "KERAS_HOME": str(cache / "keras"),  # not in the home, unless the user says so
+        "MPLCONFIGDIR": str(cache / "matplotlib"),
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
         "TRAINWATT_DATABASE_URL": database_url,
@@ -324,7 +351,7 @@ def _environment(settings: Settings, database_url: str) -> dict[str, str]:
 class Signals:
     """Signals as bytes in a pipe: nothing is interrupted, and one `select` waits for all."""
 
-    stop: bool = False
+    stop: signal.Signals | None = None  # the first that says so
     _read: int = -1
     _write: int = -1
     _before: dict[signal.Signals, object] = field(default_factory=dict)
@@ -349,7 +376,8 @@ class Signals:
         os.close(self._write)
 
     def _note(self, number: int, _frame: object) -> None:
-        self.stop = self.stop or number in STOP_SIGNALS
+        if number in STOP_SIGNALS and self.stop is None:
+            self.stop = signal.Signals(number)
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a signal comes, `timeout_s` seconds at most."""
@@ -431,4 +459,5 @@ def _throwaway(data_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(data_dir)
+        if data_dir.exists():
+            shutil.rmtree(data_dir)

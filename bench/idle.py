@@ -47,5 +47,7 @@ def _cpu_s(process: psutil.Process) -> float:
 def _name(process: psutil.Process) -> str:
     """The part of the command line that tells the processes apart."""
     words = process.cmdline()
+    if words[0].startswith("postgres:"):  # PostgreSQL writes what it does over its command line
+        return words[0].strip()
     text = " ".join(word for word in words[1:] if not word.startswith("/")) or words[0]
     return text[:70]

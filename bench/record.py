@@ -26,8 +26,13 @@ def write(name: str, figures: dict[str, object]) -> Path:
 
 
 def commit() -> str:
-    """The commit, marked where the tree has changes beyond it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    """The commit, marked where the tree has changes beyond it and beyond older results."""
+    changed = _git("status", "--porcelain", "--", ".", ":!bench/results")
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> str:
+    command = ["git", *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -1,6 +1,7 @@
 """`trainwatt serve` with real processes: start, restarts, the end in order, and nothing left."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from app import supervisor
 from app.domain.errors import UnavailableError, UsageError
 from app.ownership import owner
 from app.settings import Settings
+from app.storage.cluster import locate
 from app.supervisor import Part, Signals, listen
 
 SERVE = [sys.executable, "-m", "app.cli", "serve", "--port", "0"]
@@ -96,6 +98,7 @@ def start(short_dir):
         with served.process:
             served.process.kill()
         until(lambda served=served: not served.left(), "a service outlives its test")
+        locate(served.data_dir).remove()
 
 
 def test_it_starts_answers_restarts_its_parts_and_ends_in_order(start):
@@ -160,9 +163,12 @@ def part(tmp_path):
     made = []
 
     def make(code, **fields):
-        fields = {"stop_s": 0.2, "environment": dict(os.environ)} | fields
-        command = [sys.executable, "-c", code]
-        made.append(Part(name="part", command=command, output_file=tmp_path / "part.out", **fields))
+        fields = {
+            "stop_s": 0.2,
+            "environment": dict(os.environ),
+            "output_file": tmp_path / "part.out",
+        } | fields
+        made.append(Part(name="part", command=[sys.executable, "-c", code], **fields))
         return made[-1]
 
     yield make
@@ -260,6 +266,57 @@ def test_what_a_part_writes_is_bounded(part, tmp_path):
     until(lambda: (tmp_path / "part.out").stat().st_size > 2_000_000, "it says nothing")
     chatty.tend()
     assert (tmp_path / "part.out").stat().st_size == 0
+
+
+def test_a_deleted_data_directory_is_a_sentence(part, tmp_path, database_url, monkeypatch):
+    data_dir = tmp_path / "data"
+    (data_dir / "logs").mkdir(parents=True)
+    living = part("import time; time.sleep(3600)", output_file=data_dir / "logs" / "part.out")
+    monkeypatch.setattr(supervisor, "_parts", lambda *_: [living])
+    settings = Settings(port=0, data_dir=data_dir, database_url=database_url)
+    before = living.start
+
+    def start():
+        before()
+        shutil.rmtree(data_dir)
+
+    monkeypatch.setattr(living, "start", start)
+    with (
+        Signals() as signals,
+        listen(settings) as listener,
+        pytest.raises(UnavailableError, match="was deleted"),
+    ):
+        supervisor.Supervisor(settings, listener, None, signals).run(pytest.fail)
+    assert living.process is None
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        before()
+
+
+def test_ctrl_c_on_the_terminal_while_the_database_is_made(short_dir):
+    environment = os.environ | {"TRAINWATT_HOST_LOCK": str(short_dir / "host.lock")}
+    with subprocess.Popen(
+        [*SERVE, "--throwaway", "--data-dir", str(short_dir / "data")],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        below = psutil.Process(process.pid).children
+        until(lambda: any(p.name() == "initdb" for p in below()), "no database is made")
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(END_S) == 0
+    assert "stopping (SIGINT)" in said
+    assert said.splitlines()[-1].endswith("stopped")
+
+
+def test_the_parts_write_nothing_into_the_home(tmp_path, monkeypatch):
+    settings = Settings(data_dir=tmp_path)
+    given = supervisor._environment(settings, "postgresql://")
+    assert given["KERAS_HOME"] == str(tmp_path / "cache" / "keras")
+    assert given["MPLCONFIGDIR"] == str(tmp_path / "cache" / "matplotlib")
+    monkeypatch.setenv("KERAS_HOME", "/mine")
+    assert supervisor._environment(settings, "postgresql://")["KERAS_HOME"] == "/mine"
 
 
 def test_a_database_that_does_not_answer_is_unavailable(short_dir):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.domain.errors import FieldError, SpecError
+from app.workloads.catalogue import FAMILIES
 
 Model = TypeVar("Model", bound=BaseModel)
 Schema = dict[str, Any]
@@ -18,6 +19,10 @@ MAX_ERRORS = 20  # a body of a megabyte can hold a hundred thousand unknown fiel
 MAX_TEXT = 120  # characters of a received text that an answer repeats
 MAX_ITEMS = 8  # items of a received list or object that an answer repeats
 MAX_DEPTH = 3  # levels of a received list or object that an answer repeats
+
+
+MODEL_TYPES = f"one of {', '.join(FAMILIES)}"
+PATTERNS = {r"^[A-Z]{3}$": "three capital letters, as FRA"}
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def _field_error(
         path, expected = [*path, loc[-2]], f"names matching {pattern}"
     else:
         path, place = locate(schema, loc)
-        expected = expectation(schema, place)
+        expected = MODEL_TYPES if path == ["model_type"] else expectation(schema, place)
     name = ".".join(_cut(str(part)) for part in path) or "body"
     value = None if kind == "missing" else shown(received)
     return FieldError(field=name, expected=expected, received=value)
@@ -201,7 +206,10 @@ _WORDS: dict[str, Callable[[Schema], str]] = {
     "boolean": lambda _: "true or false",
     "integer": lambda branch: f"an integer{_range(branch)}",
     "number": lambda branch: f"a finite number{_range(branch)}",
-    "string": lambda branch: f"text{_length(branch, 'Length', ' characters')}{_pattern(branch)}",
+    "string": lambda branch: (
+        PATTERNS.get(branch.get("pattern", ""))
+        or f"text{_length(branch, 'Length', ' characters')}{_pattern(branch)}"
+    ),
     "array": lambda branch: (
         f"a list{_length(branch, 'Items', ' items')}, each {_words(branch['items'])}"
     ),

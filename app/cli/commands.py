@@ -1,28 +1,30 @@
 """The commands of `trainwatt`, their exit codes, and errors as one readable sentence each."""
 
-import asyncio
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from app.cli import tables
+from app import __version__
+from app.cli import INTERRUPTED, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
-from app.cli.watch import follow
+from app.cli.watch import follow, stuck
 from app.client import Client, as_job, job_path, parse
 from app.domain.errors import (
     QueueFullError,
     SpecError,
+    StateError,
     TrainwattError,
     UnavailableError,
+    UsageError,
 )
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
@@ -31,8 +33,9 @@ from app.keys import KEY_FILE, kept_key, needed_key
 from app.ownership import owner
 from app.settings import Settings, load
 
-OK, JOB_FAILED, WRONG_USE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-PAGE, LINE = 80, 160  # columns where there is no terminal: to read, and to search line by line
+OK, JOB_FAILED, WRONG_USE, UNREACHABLE = 0, 1, 2, 3
+PIPE_CLOSED = 128 + 13  # as a shell reports SIGPIPE
+PAGE, LINE = 80, 400  # columns where there is no terminal: to read, and to search line by line
 
 cli = typer.Typer(
     name="trainwatt",
@@ -45,12 +48,27 @@ cli = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothing else.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where the data live (TRAINWATT_DATA_DIR).")]
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("expected a folder, received an empty path")
+    return Path(text).expanduser().absolute()
+
+
+DataDir = Annotated[
+    Any,
+    typer.Option(
+        parser=_folder, metavar="FOLDER", help="Where the data live (TRAINWATT_DATA_DIR)."
+    ),
+]
 
 
 def main() -> int:
     """Run one command; its exit code: 0, 1 the job failed, 2 wrong use, 3 nothing answers."""
     try:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed: send it to a file, or to /dev/null")
         cli()
     except SpecError as error:
         for field in error.errors:
@@ -66,6 +84,21 @@ def main() -> int:
     return OK
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        _out(f"trainwatt {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which.")
+    ] = False,
+) -> None:
+    """What a training run costs in energy, with an interval, and how sure that figure is."""
+
+
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
@@ -77,8 +110,7 @@ def serve(
     """Run API, worker and database until Ctrl-C."""
     from app import supervisor
 
-    settings = load(host=host, port=port, data_dir=data_dir and data_dir.expanduser().absolute())
-
+    settings = load(host=host, port=port, data_dir=data_dir)
     known = kept_key(settings.data_dir)
 
     def on_ready(ready: supervisor.Ready) -> None:
@@ -159,12 +191,16 @@ def run(
     """Run one training without a running service, and print its energy report."""
     from app.cli import own
 
-    own.check(body)
-    settings = load(data_dir=data_dir and data_dir.expanduser().absolute())
+    if throwaway and data_dir:
+        raise UsageError("--throwaway makes a data directory of its own: leave --data-dir out")
+    labels = own.check(body).placement.labels
+    settings = load(data_dir=data_dir)
     console = _progress_console(as_json=as_json)
     try:
         with (
-            own.service(settings, throwaway=throwaway, say=_complain, console=console) as here,
+            own.service(
+                settings, throwaway=throwaway, say=_complain, console=console, labels=labels
+            ) as here,
             Client(here.url, _key(settings, here.url)) as client,
         ):
             job = own.run(here, client, body, console, _complain)
@@ -202,7 +238,10 @@ def list_jobs(  # noqa: PLR0917 -- options by name
     if as_json:
         _print_json(page)
         return
-    _console(LINE).print(tables.jobs(as_job(item) for item in page["items"]))
+    if not page["items"]:
+        _out("No jobs.")
+        return
+    _print(lambda console: tables.jobs(map(as_job, page["items"]), console), LINE)
     if page.get("next_cursor"):
         _out(f"More: --cursor {page['next_cursor']}")
 
@@ -211,7 +250,8 @@ def list_jobs(  # noqa: PLR0917 -- options by name
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job."""
     with _client() as client:
-        _show_job(client.call("GET", job_path(job_id)), as_json=as_json)
+        data = client.call("GET", job_path(job_id))
+        _show_job(data, as_json=as_json, stuck="" if as_json else stuck(client, as_job(data)))
 
 
 @cli.command()
@@ -225,7 +265,10 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     """Cancel a job."""
     with _client() as client:
-        data = client.call("POST", f"{job_path(job_id)}/cancel")
+        try:
+            data = client.call("POST", f"{job_path(job_id)}/cancel")
+        except StateError as error:
+            raise UsageError(f"job {job_id} has already {_past(error.status)}") from error
     if as_json:
         _print_json(data)
         return
@@ -249,7 +292,7 @@ def hosts(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(data)
     else:
-        _console(LINE).print(tables.hosts(parse(Host, item) for item in data["items"]))
+        _print(lambda _: tables.hosts(parse(Host, item) for item in data["items"]), LINE)
 
 
 @cli.command()
@@ -260,7 +303,7 @@ def workloads(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(data)
     else:
-        _console().print(tables.workloads(data))
+        _print(lambda _: tables.workloads(data))
 
 
 @contextmanager
@@ -295,10 +338,11 @@ def _say_key(settings: Settings, url: str, known: str | None) -> None:
 
 def _check_worker() -> None:
     """Exit 3 with a sentence unless this host's worker has given a sign of life lately."""
-    from app import bootstrap
+    from app.storage.alive import trouble
 
-    reason = asyncio.run(bootstrap.worker_trouble(load()))
-    if reason:
+    settings = load()
+    url = settings.given_database_url()
+    if reason := trouble(url, settings.host_name, lease_s=settings.lease_s):
         raise UnavailableError(reason)
 
 
@@ -320,23 +364,59 @@ def _code(job: Job) -> int:
     return OK if job.status is JobStatus.SUCCEEDED else JOB_FAILED
 
 
-def _show_job(data: dict[str, Any], *, as_json: bool) -> None:
+def _past(status: str) -> str:
+    """A final status as what the job has done."""
+    words = status.replace("_", " ")
+    return words if status in {"succeeded", "failed"} else f"ended ({words})"
+
+
+def _show_job(data: dict[str, Any], *, as_json: bool, stuck: str = "") -> None:
     if as_json:
         _print_json(data)
     else:
-        _console().print(tables.job(as_job(data)))
+        _print(lambda _: tables.job(as_job(data), stuck=stuck))
 
 
 def _show_report(data: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         _print_json(data)
     else:
-        render(parse(EnergyReport, data), _console())
+        with _writing():
+            render(parse(EnergyReport, data), _console())
+
+
+class _Pipe(Console):
+    """A console that leaves a reader who went to us."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _console(columns: int = PAGE) -> Console:
     """Standard output for people: as wide as the terminal, or so many columns elsewhere."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else columns)
+    return _Pipe(highlight=False, width=None if sys.stdout.isatty() else columns)
+
+
+def _print(what: Callable[[Console], RenderableType], columns: int = PAGE) -> None:
+    console = _console(columns)
+    with _writing():
+        console.print(what(console))
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Standard output that nobody reads any more ends quietly, as SIGPIPE would; else a sentence.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still held
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(PIPE_CLOSED) from None
+        raise UsageError(f"standard output cannot be written ({error.strerror})") from error
 
 
 def _progress_console(*, as_json: bool) -> Console:
@@ -349,7 +429,8 @@ def _print_json(data: Any, *, indent: int | None = 2) -> None:
 
 
 def _out(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    with _writing():
+        print(text, flush=True)  # noqa: T201
 
 
 def _complain(text: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,15 @@ from app.cli.watch import follow
 from app.client import Client
 from app.domain.errors import StateError, UnavailableError, UsageError
 from app.domain.jobs import Job
+from app.domain.specs import JobSpec
 from app.ownership import owner
 from app.parent import die_with_parent
 from app.settings import Settings
 from app.workloads import catalogue
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ANSWER_S, POLL_S = 60.0, 0.2  # how long another's service may need to start, and how often asked
+GIVE_UP_S = 30.0  # what a job that is cancelled is given to end
 STOP_S = 60.0  # the supervisor needs ten seconds; more where the host is overloaded
 LOOPBACK = "127.0.0.1"
 WRONG_USE = 2
@@ -42,7 +46,12 @@ class Here:
 
 @contextlib.contextmanager
 def service(
-    settings: Settings, *, throwaway: bool, say: Callable[[str], None], console: Console
+    settings: Settings,
+    *,
+    throwaway: bool,
+    say: Callable[[str], None],
+    console: Console,
+    labels: tuple[str, ...] = (),
 ) -> Iterator[Here]:
     """A service to run on; one that is started here is stopped at the end.
 
@@ -51,27 +60,72 @@ def service(
         throwaway: start one in a new data directory, and delete that at the end.
         say: told in a sentence which service it is where it is another one.
         console: where the start of our own is shown.
+        labels: those of the job; a service of our own must have them.
 
     Raises:
-        UsageError: the data directory cannot be used.
+        UsageError: the data directory cannot be used, or no worker would take the label.
         UnavailableError: the service does not start.
     """
-    here = None if throwaway else owner(settings.data_dir)
-    if here:
-        say(f"submitting to the service that runs already (process {here.pid}, {here.url})")
-        yield Here(url=here.url, started_here=False)
-        return
-    with _started(settings, throwaway=throwaway, console=console) as url:
-        yield Here(url=url, started_here=True)
+    with contextlib.ExitStack() as stack:
+        here = None if throwaway else _running(settings, say)
+        if here is None:
+            _check_labels(settings, labels)
+            try:
+                url = stack.enter_context(_started(settings, throwaway=throwaway, console=console))
+                here = Here(url=url, started_here=True)
+            except UsageError:
+                here = None if throwaway else _running(settings, say)  # another one was faster
+                if here is None:
+                    raise
+        yield here
 
 
-def check(body: Body) -> None:
-    """Refuse what any service would refuse, before one is started for it.
+def _running(settings: Settings, say: Callable[[str], None]) -> Here | None:
+    """The service of the data directory, as soon as it answers; null where there is none."""
+    deadline_s = time.monotonic() + ANSWER_S
+    said = False
+    while running := owner(settings.data_dir):
+        if not said:
+            say(
+                f"submitting to the service that runs already (process {running.pid}, "
+                f"{running.url})"
+            )
+            said = True
+        if _answers(running.url) or time.monotonic() > deadline_s:
+            return Here(url=running.url, started_here=False)
+        time.sleep(POLL_S)
+    return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Client(url) as client:
+            client.call("GET", "/healthz")
+    except UnavailableError:
+        return False
+    return True
+
+
+def _check_labels(settings: Settings, labels: tuple[str, ...]) -> None:
+    """A worker elsewhere may take any label, but only on a database that is given."""
+    known = (*settings.labels, f"host:{settings.host_name}")
+    missing = [label for label in labels if label not in known]
+    if missing and settings.database_url is None:
+        raise UsageError(
+            f"this host's worker takes no label {missing[0]}; see TRAINWATT_LABELS, or leave "
+            "--label out"
+        )
+
+
+def check(body: Body) -> JobSpec:
+    """Refuse what any service would refuse, before one is started for it; the spec.
 
     Raises:
         SpecError: a field does not hold, or the catalogue does not know the training.
     """
-    catalogue.facts(checked(body))
+    spec = checked(body)
+    catalogue.facts(spec)
+    return spec
 
 
 def run(
@@ -99,40 +153,27 @@ def run(
 def _give_up(client: Client, job_id: str, console: Console) -> None:
     with contextlib.suppress(StateError):  # it ended in this moment
         client.cancel(job_id)
-        follow(client, job_id, console)
+        follow(client, job_id, console, patience_s=GIVE_UP_S)
 
 
 @contextlib.contextmanager
 def _started(settings: Settings, *, throwaway: bool, console: Console) -> Iterator[str]:
-    with (
-        tempfile.TemporaryFile() as complaints,
-        _stop_signals_raise(),
-        _data_dir(settings, throwaway=throwaway) as data_dir,
-    ):
-        process = _start(data_dir, complaints, throwaway=throwaway)
+    made: Path | None = None
+    process: subprocess.Popen[bytes] | None = None
+    with tempfile.TemporaryFile() as complaints, _one_stop_signal_raises():
         try:
+            with _stop_signals_wait():
+                made = Path(tempfile.mkdtemp(prefix="trainwatt-")) if throwaway else None
+                process = _start(made or settings.data_dir, complaints, throwaway=throwaway)
             with _starting(console):
                 url = _url(process, complaints)
             yield url
         finally:
-            _stop(process)
-
-
-@contextlib.contextmanager
-def _data_dir(settings: Settings, *, throwaway: bool) -> Iterator[Path]:
-    """Where the service keeps its data: a new directory that goes at the end, or the settings'.
-
-    A throwaway service deletes its directory itself, but not where it refused to start.
-    """
-    if not throwaway:
-        yield settings.data_dir
-        return
-    path = Path(tempfile.mkdtemp(prefix="trainwatt-"))
-    try:
-        yield path
-    finally:
-        if path.exists():
-            shutil.rmtree(path)
+            _ignore_stop_signals()
+            if process:
+                _stop(process)
+            if made:  # the service deletes it too, but not where it never began
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def _starting(console: Console) -> contextlib.AbstractContextManager[object]:
@@ -166,6 +207,7 @@ def _start(data_dir: Path, complaints: IO[bytes], *, throwaway: bool) -> subproc
 
 
 def _end_in_order_without_us() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     die_with_parent(signal.SIGTERM)
 
 
@@ -191,8 +233,6 @@ def _reason(complaints: IO[bytes]) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the service; a second Ctrl-C does not leave it half stopped."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _STOP_SIGNALS}
     try:
         process.terminate()
         process.wait(STOP_S)
@@ -202,22 +242,41 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     finally:
         if process.stdout:
             process.stdout.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def _stop_signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end this process as Ctrl-C does, so that what was started is stopped."""
+def _one_stop_signal_raises() -> Iterator[None]:
+    """The first of Ctrl-C, SIGTERM and SIGHUP interrupts; those that follow change nothing.
+
+    So what was started is stopped, and a second Ctrl-C does not leave it half stopped.
+    """
+    interrupted = False
 
     def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        _ignore_stop_signals()
         raise KeyboardInterrupt
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
+    before = {number: signal.signal(number, interrupt) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not interrupted:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _stop_signals_wait() -> Iterator[None]:
+    """Between a process or folder that was made and the name that it has here, none comes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_stop_signals() -> None:
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

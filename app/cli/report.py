@@ -9,9 +9,10 @@ from rich.text import Text
 
 from app.cli.units import NONE, interval, per_cent, quantity, significant
 from app.domain.quantities import joules_from_kwh
-from app.domain.readings import Method
+from app.domain.readings import Method, Phase
 from app.domain.reports import Component, EnergyReport, PhaseReport
 
+NOTABLE_SETUP = 0.1  # a larger share says that longer runs cost less a sample
 INTERVALS = {
     "published_models": "range of the published models",
     "sensor_error": "stated error of the sensor",
@@ -47,6 +48,8 @@ def _facts(report: EnergyReport) -> Table:
 
 def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     yield "Energy", _energy(report)
+    if (share := _setup_share(report)) > NOTABLE_SETUP:
+        yield "", f"of which setup {per_cent(share)}"
     yield "Power", _power(report)
     yield "CO2e", _emissions(report)
     yield "Per sample", _per_sample(report)
@@ -66,8 +69,14 @@ def _energy(report: EnergyReport) -> str:
         return f"{NONE} ({_why_no_energy(report)})"
     least = "" if energy.complete else "at least "
     kinds = dict.fromkeys(INTERVALS[part.interval] for _, part in _parts(report) if part.energy_j)
-    span = interval(energy.low_j, energy.high_j, "J")
+    span = interval(energy.low_j, energy.high_j, "J", of=energy.total_j)
     return f"{least}{quantity(energy.total_j, 'J')} ({'; '.join([span, *kinds])})"
+
+
+def _setup_share(report: EnergyReport) -> float:
+    """What loading, building and tracing took of the energy."""
+    setup = sum(part.energy_j or 0 for part in report.phases if part.name is Phase.SETUP)
+    return setup / report.energy.total_j if report.energy.total_j else 0.0
 
 
 def _why_no_energy(report: EnergyReport) -> str:
@@ -93,8 +102,9 @@ def _emissions(report: EnergyReport) -> str:
     year = str(priced.intensity_year or "")
     source = ", ".join(filter(None, [place, priced.intensity_source, year]))
     pue = f", PUE {significant(priced.pue)}" if priced.pue != 1 else ""
+    span = interval(priced.low_g, priced.high_g, "g", of=priced.co2e_g)
     return (
-        f"{quantity(priced.co2e_g, 'g')} ({interval(priced.low_g, priced.high_g, 'g')}) at "
+        f"{quantity(priced.co2e_g, 'g')} ({span}) at "
         f"{significant(priced.intensity_g_per_kwh)} g/kWh ({source}{pue})"
     )
 
@@ -119,7 +129,7 @@ def _wall(report: EnergyReport) -> str:
     wall = report.energy.wall
     if wall.energy_j is None:
         return f"{NONE} ({_why_no_energy(report)})"
-    span = interval(wall.low_j, wall.high_j, "J")
+    span = interval(wall.low_j, wall.high_j, "J", of=wall.energy_j)
     return f"about {quantity(wall.energy_j, 'J')} ({span}; {wall.method.value})"
 
 
@@ -152,7 +162,7 @@ def _components(report: EnergyReport) -> Table:
         table.add_row(
             name,
             quantity(part.energy_j, "J"),
-            interval(part.low_j, part.high_j, "J"),
+            interval(part.low_j, part.high_j, "J", of=part.energy_j),
             part.method.value,
             Text(part.source or part.reason or NONE),
         )
@@ -165,6 +175,8 @@ def _notes(report: EnergyReport) -> Iterator[str]:
             yield f"{name} corrected × {significant(correction.factor)}: {correction.message}"
         if part.method is Method.UNAVAILABLE and part.reason and part.source:
             yield f"{name} cannot be read: {part.reason}"
+        if part.method is Method.ASSUMED and part.reason:
+            yield f"{name} is assumed: {part.reason}"
 
 
 def _phases(report: EnergyReport) -> Table:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,50 +17,68 @@ from app.domain.readings import ComponentFacts
 from app.domain.specs import ExplicitSize, Size
 
 WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
+JOB_CHARS = 36  # of a job's id
+DISPENSABLE = ("Host", "Data set", "Epochs")  # what a list of jobs goes without, in this order
 
 
 def table(*columns: str) -> Table:
     """A plain table: no lines, names in bold, every cell folded rather than cut."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold", no_wrap=column in WHOLE)
+        least = JOB_CHARS if column == "Job" else None
+        made.add_column(column, overflow="fold", no_wrap=column in WHOLE, min_width=least)
     return made
 
 
-def jobs(items: Iterable[Job]) -> Table:
-    """One line a job."""
-    made = table("Job", "Status", "Model", "Data set", "Epochs", "Host", "Created")
-    for job in items:
-        made.add_row(
-            job.id,
-            job.status.value,
-            f"{job.spec.model_type} {size(job.spec.size)}",
-            job.spec.dataset.name,
-            str(job.spec.epochs),
-            job.host or NONE,
-            ago(job.created_at),
-        )
+def jobs(items: Iterable[Job], console: Console) -> Table:
+    """One line a job, without the least important columns where the console is narrow."""
+    rows = [_job_cells(item) for item in items]
+    made = _jobs(rows, ())
+    for count in range(1, len(DISPENSABLE) + 1):
+        if Measurement.get(console, console.options, made).maximum < console.width:
+            break
+        made = _jobs(rows, DISPENSABLE[:count])
     return made
 
 
-def job(item: Job) -> Table:
-    """One job, a line for each thing that is known of it."""
+def _jobs(rows: list[dict[str, str]], without: tuple[str, ...]) -> Table:
+    made = table(*(name for name in rows[0] if name not in without))
+    for row in rows:
+        made.add_row(*(cell for name, cell in row.items() if name not in without))
+    return made
+
+
+def _job_cells(job: Job) -> dict[str, str]:
+    return {
+        "Job": job.id,
+        "Status": job.status.value,
+        "Model": f"{job.spec.model_type} {size(job.spec.size)}",
+        "Data set": job.spec.dataset.name,
+        "Epochs": str(job.spec.epochs),
+        "Host": job.host or NONE,
+        "Created": ago(job.created_at),
+    }
+
+
+def job(item: Job, *, stuck: str = "") -> Table:
+    """One job, a line for each thing that is known of it; `stuck`: why no worker takes it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in _job_rows(item).items():
+    for name, value in _job_rows(item, stuck).items():
         if value:
             grid.add_row(name, Text(value))
     return grid
 
 
-def _job_rows(item: Job) -> dict[str, str | None]:
+def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
     spec = item.spec
+    epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
     return {
         "Job": item.id,
-        "Status": says(item),
+        "Status": says(item, stuck=stuck),
         "Training": f"{spec.model_type} {size(spec.size)} on {spec.dataset.name}, "
-        f"{spec.epochs} epochs, batches of {spec.batch_size}, seed {spec.seed}",
+        f"{epochs}, batches of {spec.batch_size}, seed {spec.seed}",
         "Host": item.host,
         "Attempt": str(item.attempt) if item.attempt else None,
         "Created": moment(item.created_at),

@@ -14,8 +14,9 @@ def significant(value: float | None, digits: int = 3) -> str:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
-    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    return f"{value:.{max(0, digits - 1 - exponent)}f}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    exponent = math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(0, digits - 1 - exponent)}f}"
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -26,11 +27,11 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{significant(value / 10**exponent)} {PREFIXES[exponent]}{unit}"
 
 
-def interval(low: float | None, high: float | None, unit: str) -> str:
-    """Two ends in the prefix of the higher one: `86.0–880 J`; null: —."""
+def interval(low: float | None, high: float | None, unit: str, *, of: float | None) -> str:
+    """Two ends in the prefix of the figure between them: `81.2–1,010 J` of 642 J; null: —."""
     if low is None or high is None:
         return NONE
-    exponent = _prefix(high)
+    exponent = _prefix(high if of is None else of)
     ends = (significant(end / 10**exponent) for end in (low, high))
     return f"{'–'.join(ends)} {PREFIXES[exponent]}{unit}"
 

@@ -1,5 +1,6 @@
 """A job followed to its end: a progress bar on a terminal, one line on each change elsewhere."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,31 +25,48 @@ DOING = {
     Stage.EVALUATING: "evaluating on the test set",
 }
 
-OnChange = Callable[[Job], None]
+OnChange = Callable[[Job, str], None]
+Seen = tuple[Job, str]  # a job, and why no worker takes it
 
 
-def follow(client: Client, job_id: str, console: Console) -> Job:
-    """Show a job's progress until it is final; the final job.
+def follow(client: Client, job_id: str, console: Console, *, patience_s: float = math.inf) -> Job:
+    """Show a job's progress until it is final, or patience ends; the job as it is then.
 
     Raises:
         NotFoundError: there is no such job.
         UnavailableError: the service was away for longer than a restart takes.
     """
+    deadline = time.monotonic() + patience_s
     shown = _bar if console.is_terminal else _lines
     with shown(console) as show:
         while True:
-            job = _patient_get(client, job_id)
-            show(job)
-            if job.status.final:
+            job, why = _patiently(lambda: _look(client, job_id))
+            show(job, why)
+            if job.status.final or time.monotonic() > deadline:
                 return job
             time.sleep(POLL_S)
 
 
-def _patient_get(client: Client, job_id: str) -> Job:
+def _look(client: Client, job_id: str) -> Seen:
+    job = client.get(job_id)
+    return job, stuck(client, job)
+
+
+def stuck(client: Client, job: Job) -> str:
+    """Why no worker takes a job that waits, in words; nothing where one may."""
+    if job.status is not JobStatus.QUEUED or not job.spec.placement.labels:
+        return ""
+    (label,) = job.spec.placement.labels
+    if any(label in (*host.labels, f"host:{host.name}") for host in client.hosts()):
+        return ""
+    return f"no known worker takes the label {label}"
+
+
+def _patiently(look: Callable[[], Seen]) -> Seen:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return client.get(job_id)
+            return look()
         except UnavailableError:
             if time.monotonic() > deadline:
                 raise
@@ -66,11 +84,12 @@ def _bar(console: Console) -> Iterator[OnChange]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=None)
 
-        def show(job: Job) -> None:
+        def show(job: Job, stuck: str) -> None:
             done = _share(job)
             total = None if done is None else 1.0
             left = f", {_left(job)}" if _left(job) else ""
-            progress.update(task, total=total, completed=done or 0, description=says(job) + left)
+            said = says(job, stuck=stuck) + left
+            progress.update(task, total=total, completed=done or 0, description=said)
 
         yield show
 
@@ -79,9 +98,9 @@ def _bar(console: Console) -> Iterator[OnChange]:
 def _lines(console: Console) -> Iterator[OnChange]:
     last = ""
 
-    def show(job: Job) -> None:
+    def show(job: Job, stuck: str) -> None:
         nonlocal last
-        line = says(job)
+        line = says(job, stuck=stuck)
         if line != last:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         last = line
@@ -89,11 +108,11 @@ def _lines(console: Console) -> Iterator[OnChange]:
     yield show
 
 
-def says(job: Job) -> str:
+def says(job: Job, *, stuck: str = "") -> str:
     """Where a job stands, in words that change only with its stage or epoch."""
     if job.status is JobStatus.QUEUED:
         ahead = f", position {job.queue_position}" if job.queue_position else ""
-        return f"queued{ahead}"
+        return f"queued{ahead}{stuck and f': {stuck}'}"
     if job.status is JobStatus.RUNNING:
         return _doing(job)
     why = f": {job.error.message}" if job.error else ""

@@ -13,6 +13,7 @@ from app.domain.quantities import Frozen
 CPUACCT = Path("/sys/fs/cgroup/cpuacct/cpuacct.usage")
 CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 OWN, ENDED_CHILDREN = slice(0, 2), slice(2, 4)  # of psutil's cpu_times: user and system
+SERVICE_PERIOD_S = 0.9  # between two looks at every process of the service, each a file to read
 AGREE = (0.8, 1.25)  # a root counter within these factors of /proc/stat counts the whole host
 
 
@@ -40,6 +41,7 @@ class CpuCounters:
         self._fork_server = _process(fork_server)
         self._ended_before_s = _cpu_s(self._fork_server, ENDED_CHILDREN)
         self._service = {process: 0.0 for process in service}
+        self._service_due_s = 0.0  # of the monotonic clock
         self._host_busy = host_busy_source()
 
     def read(self, job: int | None) -> CpuSeconds:
@@ -49,7 +51,7 @@ class CpuCounters:
             host_busy_s=_busy_s(self._host_busy),
             host_steal_s=_steal_s(),
             job_cpu_s=self._job_s(job),
-            service_cpu_s=instrument_s + self._service_s(),
+            service_cpu_s=instrument_s + self._service_s(at_once=job is None),
             instrument_cpu_s=instrument_s,
         )
 
@@ -60,11 +62,16 @@ class CpuCounters:
             return alive or None
         return alive + ended - self._ended_before_s
 
-    def _service_s(self) -> float:
+    def _service_s(self, *, at_once: bool) -> float:
         """The sum over the service; a process that has ended keeps its last value.
 
         Of each its own seconds alone: what an ended child had used, its parent gains at once.
+        Looked at once a second, and at the ends of the run, where the window is judged.
         """
+        now_s = time.monotonic()
+        if not at_once and now_s < self._service_due_s:
+            return (_cpu_s(self._fork_server, OWN) or 0.0) + sum(self._service.values())
+        self._service_due_s = now_s + SERVICE_PERIOD_S
         for process in self._service:
             seconds = _cpu_s(process, OWN)
             if seconds is not None:

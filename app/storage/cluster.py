@@ -1,5 +1,6 @@
 """Where an embedded PostgreSQL cluster lies, whose it is, and how it is made."""
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.errors import UsageError
+from app.parent import die_with_parent
 
 POSTGRES_MAJOR = 18
 ROOT_PLACE = Path("/var/lib/trainwatt")  # clusters of root whose data directory nobody else enters
+NOTE = "belongs-to"  # the file beside such a cluster that names its data directory
 SUPERUSER = "trainwatt"  # the database's, not the system's
 OWNERS_FOR_ROOT = ("postgres", "nobody")
 
@@ -59,13 +62,21 @@ class Owner:
 class Cluster:
     """A cluster's directory, its owner and the server's programs.
 
-    `private` is a directory that holds nothing but this cluster, where it could not lie in the
-    data directory.
+    `private` is a directory that holds nothing but this cluster and a note of the data directory
+    that it belongs to, where it could not lie in that.
     """
+
+    data_dir: Path
 
     directory: Path
     owner: Owner
     private: Path | None
+
+    def note(self) -> None:
+        """Leave beside a cluster that lies elsewhere what it belongs to."""
+        if self.private is not None:
+            make_directory(self.private, 0o755)
+            (self.private / NOTE).write_bytes(os.fsencode(self.data_dir) + b"\n")
 
     def remove(self) -> None:
         """Delete the cluster with everything in it; it must not run."""
@@ -136,10 +147,11 @@ def locate(data_dir: Path) -> Cluster:
     make_directory(data_dir)
     inside = data_dir / "postgres"
     if owner.may_enter(data_dir):
-        return Cluster(directory=inside, owner=owner, private=None)
+        return Cluster(data_dir=data_dir, directory=inside, owner=owner, private=None)
     name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
     private = ROOT_PLACE / name
-    return Cluster(directory=private / "postgres", owner=owner, private=private)
+    directory = private / "postgres"
+    return Cluster(data_dir=data_dir, directory=directory, owner=owner, private=private)
 
 
 def make_directory(path: Path, mode: int = 0o777) -> None:
@@ -235,6 +247,7 @@ def _make(cluster: Cluster, programs: Path) -> None:
     half = directory.with_name(directory.name + ".new")
     make_directory(directory.parent, 0o755)
     try:
+        cluster.note()
         if half.exists():  # of a start that was killed
             shutil.rmtree(half)
         half.mkdir(mode=0o700)
@@ -259,6 +272,8 @@ def _initdb(directory: Path, owner: Owner, programs: Path) -> None:
         env=clean_environment(),
         text=True,
         errors="replace",
+        start_new_session=True,  # a terminal's Ctrl-C reaches the supervisor alone
+        preexec_fn=die_with_parent,  # noqa: PLW1509 -- takes no lock, runs as the new user
         **owner.run_as(),  # type: ignore[call-overload]
     )
     if done.returncode != 0:
@@ -270,11 +285,20 @@ def _initdb(directory: Path, owner: Owner, programs: Path) -> None:
 
 
 def last_error(output: str) -> str:
-    """The last line of a PostgreSQL program's output that speaks of an error."""
+    """The line of a PostgreSQL program's output that says what was wrong.
+
+    One of a full disk, else the first that speaks of an error, since those that follow come of
+    it; else the last line. That a client came too early is no error.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     marks = ("error:", "FATAL:", "PANIC:", "ERROR:")
-    wrong = [line for line in lines if any(mark in line for mark in marks)]
-    return (wrong or lines or ["it said nothing"])[-1]
+    wrong = [
+        line
+        for line in lines
+        if any(mark in line for mark in marks) and "the database system is" not in line
+    ]
+    full = [line for line in wrong if os.strerror(errno.ENOSPC) in line]
+    return next(iter(full or wrong or lines[-1:]), "it said nothing")
 
 
 def clean_environment() -> dict[str, str]:

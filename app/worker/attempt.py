@@ -21,7 +21,7 @@ from app.workloads import catalogue
 
 logger = logging.getLogger(__name__)
 
-WRITE_PERIOD_S = 0.5
+WRITE_PERIOD_S = 1.0
 CUT_S = 5.0  # a killed process is gone in milliseconds, unless it could not be made
 STAGES = {
     Phase.SETUP: Stage.SETUP,

@@ -15,7 +15,7 @@ from app.domain.specs import JobSpec
 from app.parent import die_with_parent
 from app.worker.messages import Failure, Mark, Step
 
-STEP_PERIOD_S = 0.5
+STEP_PERIOD_S = 1.0
 
 
 def main(pipe: Connection, spec: JobSpec, cache_dir: Path) -> None:

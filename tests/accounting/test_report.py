@@ -168,7 +168,7 @@ def test_an_attempt_lost_before_its_first_reading(intensity, work, earlier, code
     assert found.attempts == (*earlier, lost)
     assert [reason.code for reason in found.trust.reasons] == codes
     assert found.trust.grade == "F"
-    assert found.energy.cpu.reason .startswith("its worker was lost before")
+    assert found.energy.cpu.reason.startswith("its worker was lost before")
     assert found.energy.spent_j == (40.0 if earlier else None)
 
 

@@ -101,7 +101,7 @@ def _errors(**fields):
         (
             {"carbon": {"country_iso_code": "fr"}},
             "carbon.country_iso_code",
-            "text matching ^[A-Z]{3}$, or null",
+            "three capital letters, as FRA, or null",
             "fr",
         ),
         ({"tags": {"a b": "x"}}, "tags.a b", "names matching ^[A-Za-z0-9._-]{1,64}$", "a b"),
@@ -116,7 +116,7 @@ def _errors(**fields):
         (
             {"model_type": "\ud800"},
             "model_type",
-            "text of 1 to 64 characters",
+            "one of cnn, rnn, attention",
             "\\ud800",
         ),
         ({"learning_rate": 10**4000}, "learning_rate", ..., "1" + "0" * 119 + "…"),

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
 from app.cli.own import _url, check, service  # noqa: PLC2701
 from app.domain.errors import SpecError, UnavailableError, UsageError
-from app.ownership import own
+from app.ownership import Owner, own
 from app.settings import Settings
 
 
@@ -111,7 +112,30 @@ def test_a_refused_throwaway_service_leaves_no_directory(serve, tmp_path, script
     assert os.listdir(folder) == []
 
 
-def test_a_service_that_runs_is_taken_and_said(tmp_path):
+@pytest.mark.parametrize("labels", [("gpu",), ("host:elsewhere",)])
+def test_a_label_that_our_worker_does_not_take_is_refused(tmp_path, labels):
+    with (
+        pytest.raises(UsageError, match=f"takes no label {labels[0]}; see TRAINWATT_LABELS"),
+        _service(tmp_path, throwaway=True, labels=labels),
+    ):
+        pass
+
+
+def test_a_service_that_another_run_started_meanwhile_is_taken(tmp_path, monkeypatch):
+    refused = UsageError("belongs to a running service")
+    monkeypatch.setattr("app.cli.own._started", Mock(side_effect=refused))
+    running = iter([None, Owner(pid=1, url="http://127.0.0.1:9")])
+    monkeypatch.setattr("app.cli.own.owner", lambda _: next(running))
+    monkeypatch.setattr("app.cli.own._answers", lambda _: True)
+    settings = Settings(data_dir=tmp_path)
+    said = []
+    with service(settings, throwaway=False, say=said.append, console=Console()) as here:
+        assert (here.url, here.started_here) == ("http://127.0.0.1:9", False)
+    assert len(said) == 1
+
+
+def test_a_service_that_runs_is_taken_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("app.cli.own.ANSWER_S", 0.0)
     said = []
     settings = Settings(data_dir=tmp_path)
     with (

@@ -163,7 +163,7 @@ def text() -> str:
         "96.0 % on the test set, loss 0.120; best epoch 3",
         "grade D",
         "- The CPU's power is a guess.",
-        "about 745 J (0.0990–1.36 kJ; estimated)",
+        "about 745 J (99.0–1,360 J; estimated)",
         "560 J by its own accounting, 8.70 mg CO2e",
         "760 J in all attempts together",
         "CPU corrected × 0.0625: 2 of 32 threads are ours",
@@ -184,6 +184,16 @@ def test_components_phases_and_attempts_have_a_line_each(text):
     assert "GPU — — absent —" in lines
     assert "epoch 1 168 J 6.00 s 0.610 train 82.0 %, validation 91.0 %" in lines
     assert "1 lost 200 J" in lines
+
+
+def test_a_notable_setup_and_the_reason_of_an_assumption_are_said():
+    setup = REPORT["phases"][0] | {"energy_j": 140.0}
+    ram = REPORT["energy"]["ram"] | {"reason": "no sensor"}
+    changed = {"phases": [setup], "energy": REPORT["energy"] | {"ram": ram}}
+    text = shown(EnergyReport.model_validate(REPORT | changed))
+    assert "of which setup 25.0 %" in text
+    assert "RAM is assumed: no sensor" in text
+    assert "of which setup" not in shown(EnergyReport.model_validate(REPORT))
 
 
 def test_a_lower_bound_says_so_and_why():

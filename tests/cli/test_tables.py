@@ -69,11 +69,27 @@ def shown(what, width=160):
 
 def test_a_job_is_one_line():
     line = f"{JOB.id} succeeded cnn width=1.5,depth=2 mnist5k 3 h1 2 h ago"
-    assert shown(tables.jobs([JOB]))[1:] == [line]
+    assert listed(160) == [line]
+
+
+def listed(width):
+    console = Console(file=io.StringIO(), width=width)
+    return shown(tables.jobs([JOB], console), width)[1:]
+
+
+def test_a_narrow_terminal_goes_without_host_and_data_set():
+    assert listed(80)[0].startswith(f"{JOB.id} succeeded cnn ")
+    assert "h1" not in listed(80)[0]
 
 
 def test_an_identifier_is_never_broken():
-    assert any(line.startswith(JOB.id) for line in shown(tables.jobs([JOB]), width=80))
+    for width in (60, 80, 100):
+        assert any(line.startswith(JOB.id) for line in listed(width))
+
+
+def test_one_epoch_is_no_plural():
+    once = JOB.model_copy(update={"spec": JOB.spec.model_copy(update={"epochs": 1})})
+    assert any("1 epoch, " in line for line in shown(tables.job(once)))
 
 
 def test_a_job_says_what_to_do_next():

@@ -34,18 +34,19 @@ def test_three_digits_are_kept(value, text):
         (3.6e6, "3.60 MJ"),
         (0.0418, "41.8 mJ"),
         (2.5e-7, "0.250 µJ"),
-        (5e12, "5000 GJ"),
+        (5e12, "5,000 GJ"),
     ],
 )
 def test_a_quantity_has_a_readable_prefix(value, text):
     assert quantity(value, "J") == text
 
 
-def test_both_ends_of_an_interval_share_the_higher_one_s_prefix():
-    assert interval(86, 880, "J") == "86.0–880 J"
-    assert interval(900, 1200, "J") == "0.900–1.20 kJ"
-    assert interval(None, 1200, "J") == "—"
-    assert interval(0, 0, "J") == "0–0 J"
+def test_both_ends_of_an_interval_share_the_figure_s_prefix():
+    assert interval(86, 880, "J", of=560) == "86.0–880 J"
+    assert interval(81.2, 1010, "J", of=642) == "81.2–1,010 J"
+    assert interval(900, 1200, "J", of=1100) == "0.900–1.20 kJ"
+    assert interval(None, 1200, "J", of=None) == "—"
+    assert interval(0, 0, "J", of=0) == "0–0 J"
 
 
 def test_shares_are_per_cent():

@@ -70,6 +70,10 @@ class Told:
 
     def __init__(self, *answers):
         self.answers = iter(answers)
+        self.known = ()
+
+    def hosts(self):
+        return self.known
 
     def get(self, job_id):
         answer = next(self.answers)
@@ -117,6 +121,25 @@ def test_a_service_that_stays_away_is_told(monkeypatch):
     monkeypatch.setattr(watch, "PATIENCE_S", 0.0)
     with pytest.raises(UnavailableError):
         follow(QUEUED, UnavailableError("away"), UnavailableError("away"))
+
+
+def test_a_label_that_no_known_worker_takes_is_told(make_host):
+    client = Told()
+    labelled = changed(
+        spec=JobSpec(model_type="cnn", placement={"labels": ["gpu"]}), queue_position=1
+    )
+    why = watch.stuck(client, labelled)
+    assert watch.says(labelled, stuck=why) == (
+        "queued, position 1: no known worker takes the label gpu"
+    )
+    client.known = (make_host(labels=("gpu",)),)
+    assert watch.stuck(client, labelled) == ""
+    assert watch.stuck(Told(), QUEUED) == ""
+
+
+def test_patience_has_an_end():
+    out = Console(file=io.StringIO())
+    assert watch.follow(Told(QUEUED), "job-1", out, patience_s=-1) == QUEUED
 
 
 def test_an_unknown_job_is_told():

@@ -131,6 +131,28 @@ def test_an_unwritable_data_directory_for_a_user(short_dir: Path) -> None:
     short_dir.chmod(0o700)
 
 
+def test_initdb_is_in_a_session_of_its_own(made: place.Cluster, short_dir: Path) -> None:
+    programs = short_dir / "programs"
+    programs.mkdir()
+    (programs / "initdb").write_text("#!/bin/sh\nps -o sid= $$ >&2\nexit 1\n")
+    (programs / "initdb").chmod(0o755)
+    with pytest.raises(UsageError, match=r"\(\d+\)") as caught:
+        place.prepare(made, programs)
+    assert f"({os.getsid(0)})" not in str(caught.value)
+
+
+@needs_root
+def test_a_cluster_elsewhere_says_what_it_belongs_to(short_dir: Path, root_place: Path) -> None:
+    closed = short_dir / "home"
+    closed.mkdir(mode=0o700)
+    found = place.locate(closed / "data")
+    found.note()
+    assert found.private is not None
+    assert (found.private / place.NOTE).read_text() == f"{closed / 'data'}\n"
+    found.remove()
+    assert list(root_place.iterdir()) == []
+
+
 def test_a_failed_initdb_says_its_last_error_and_leaves_nothing(
     made: place.Cluster, short_dir: Path
 ) -> None:
@@ -155,7 +177,9 @@ def test_a_failed_initdb_says_its_last_error_and_leaves_nothing(
         ("", "it said nothing"),
         ("a\n  b  \n\n", "b"),
         ("x FATAL:  no\nhint\n", "x FATAL:  no"),
-        ("initdb: error: one\nPANIC:  two\nbye", "PANIC:  two"),
+        ("initdb: error: one\nPANIC:  two\nbye", "initdb: error: one"),
+        ("ERROR:  one\nFATAL:  x: No space left on device\n", "FATAL:  x: No space left on device"),
+        ("FATAL:  the database system is starting up\nPANIC:  two\n", "PANIC:  two"),
     ],
 )
 def test_the_last_error_of_a_program(output: str, expected: str) -> None:

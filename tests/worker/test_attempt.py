@@ -286,7 +286,7 @@ async def lose(bench, store, job_id):
         )
     )
     await until(store, job_id, trains)
-    await asyncio.sleep(0.7)  # one more write of readings
+    await asyncio.sleep(1.3)  # one more write of readings
     lost.gone = True
     running.cancel()
     with pytest.raises((asyncio.CancelledError, ConnectionError)):
