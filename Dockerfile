@@ -81,5 +81,6 @@ import http.client, os, sys; \
 service = http.client.HTTPConnection('127.0.0.1', int(os.environ['TRAINWATT_PORT']), timeout=8); \
 service.request('GET', '/readyz'); \
 sys.exit(service.getresponse().status != 200)"]
-ENTRYPOINT ["tini", "--", "trainwatt-entrypoint"]
+# A stop before anything has taken SIGTERM over ends with 143: that is a stop in order too.
+ENTRYPOINT ["tini", "-e", "143", "--", "trainwatt-entrypoint"]
 CMD ["serve"]

@@ -1,6 +1,7 @@
 """The API key, as Jupyter does it: none needed on loopback, always one elsewhere."""
 
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -39,12 +40,20 @@ def kept_key(data_dir: Path) -> str | None:
     """The key that a service of this data directory has made; null where it has not."""
     try:
         return _read(data_dir / KEY_FILE)
-    except OSError:  # it is not ours: whoever may not read it has no key
+    except (OSError, UsageError):  # it is not ours, or holds none
         return None
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text().strip() or None if path.exists() else None
+    if not path.exists():
+        return None
+    text = path.read_text(errors="replace").strip()
+    if text and not re.fullmatch(r"[!-~]+", text):
+        raise UsageError(
+            f"the key file {path} holds no key (one line of printable ASCII): delete it, and the "
+            "next start makes another"
+        )
+    return text or None
 
 
 def _make(path: Path) -> str:
@@ -54,17 +63,11 @@ def _make(path: Path) -> str:
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(KEY_BYTES) + "\n")
-        if path.exists():  # there, but empty: a start that was cut
-            os.replace(beside, path)
-        else:
-            _link(beside, path)
+        try:
+            os.link(beside, path)
+        except FileExistsError:  # another start was first: its key counts, unless it was cut
+            if not path.read_text(errors="replace").strip():
+                os.replace(beside, path)
     finally:
         Path(beside).unlink(missing_ok=True)
     return path.read_text().strip()
-
-
-def _link(beside: str, path: Path) -> None:
-    try:
-        os.link(beside, path)
-    except FileExistsError:
-        return  # another start was first: its key counts

@@ -54,10 +54,16 @@ class Service:
             facts = catalogue.facts(spec)
         except SpecError as error:
             raise SpecError(*errors, *error.errors) from error
-        errors += _misfits(spec, facts, await self._store.hosts())
+        errors += _misfits(spec, facts, self._living(await self._store.hosts()))
         if errors:
             raise SpecError(*errors)
         return facts
+
+    def _living(self, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        """Those whose worker lives: each container that is gone was a host too. All, if none."""
+        now, lease_s = datetime.now(UTC), self._settings.lease_s
+        living = [h for h in hosts if not worker_trouble((h,), h.name, now=now, lease_s=lease_s)]
+        return tuple(living) or hosts
 
     async def submit(self, spec: JobSpec) -> Job:
         """Queue a job.

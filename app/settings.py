@@ -1,6 +1,7 @@
 """One frozen settings object, read from `TRAINWATT_…` environment variables."""
 
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import UsageError
+
+SECRETS = frozenset({"api_key", "database_url"})  # never repeated in an error
 
 
 class Settings(BaseSettings):
@@ -55,7 +58,14 @@ class Settings(BaseSettings):
     @field_validator("api_key", "database_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
-        return value or None
+        return value.strip() or None if isinstance(value, str) else value
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[!-~]{8,}", value):
+            raise ValueError("expected at least 8 printable ASCII characters without spaces")
+        return value
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -105,5 +115,6 @@ def load(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "TRAINWATT_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
-        raise UsageError(f"{name}: {first['msg']}, received {first['input']!r}") from error
+        field = str(first["loc"][0]) if first["loc"] else "settings"
+        told = "what is not repeated here" if field in SECRETS else repr(first["input"])
+        raise UsageError(f"TRAINWATT_{field.upper()}: {first['msg']}, received {told}") from None

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -76,12 +77,13 @@ def serve(
         own(settings.data_dir, url_of(settings.host, listener)),
         _throwaway(settings.data_dir) if throwaway else contextlib.nullcontext(),
         _logs(settings),
+        tempfile.TemporaryDirectory(prefix="trainwatt-", ignore_cleanup_errors=True) as scratch,
     ):
         reference.check_default(settings.country_iso_code, settings.region)
         needed_key(settings)  # made before anybody can ask
         database = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         try:
-            Supervisor(settings, listener, database, signals).run(on_ready)
+            Supervisor(settings, listener, database, signals, Path(scratch)).run(on_ready)
         finally:
             if throwaway and database:
                 database.remove()
@@ -96,8 +98,10 @@ class Supervisor:
         listener: socket.socket,
         database: EmbeddedPostgres | None,
         signals: "Signals",
+        scratch: Path,
     ) -> None:
-        """Start nothing yet."""
+        """Start nothing yet; what the parts leave in `scratch` goes when all has ended."""
+        self._scratch = scratch
         self._settings = settings
         self._listener = listener
         self._database = database
@@ -134,7 +138,7 @@ class Supervisor:
         migrate(url)
         if self._signals.stop:
             return
-        self._parts = _parts(self._settings, self._listener, url)
+        self._parts = _parts(self._settings, self._listener, url, self._scratch)
         for part in self._parts:
             part.start()
 
@@ -307,10 +311,12 @@ class Part:
         return lines[-1] if lines else f"none (see {self.output_file})"
 
 
-def _parts(settings: Settings, listener: socket.socket, database_url: str) -> list[Part]:
+def _parts(
+    settings: Settings, listener: socket.socket, database_url: str, scratch: Path
+) -> list[Part]:
     """API and worker, in the order of their start."""
     python = [sys.executable, "-P", "-m"]  # -P: a folder named `app` where we stand is not ours
-    environment = _environment(settings, database_url)
+    environment = _environment(settings, database_url, scratch)
     fd = listener.fileno()
     return [
         Part(
@@ -331,7 +337,7 @@ def _parts(settings: Settings, listener: socket.socket, database_url: str) -> li
     ]
 
 
-def _environment(settings: Settings, database_url: str) -> dict[str, str]:
+def _environment(settings: Settings, database_url: str, scratch: Path) -> dict[str, str]:
     ours = str(Path(__file__).resolve().parent.parent)
     path = [ours, *filter(None, [os.environ.get("PYTHONPATH")])]
     cache = settings.data_dir / "cache"
@@ -343,6 +349,8 @@ def _environment(settings: Settings, database_url: str) -> dict[str, str]:
         "TRAINWATT_DATABASE_URL": database_url,
         "TRAINWATT_DATA_DIR": str(settings.data_dir),
         "TRAINWATT_HOST": settings.host,
+        "TRAINWATT_HOST_LOCK": str(settings.host_lock),  # not where its default would be now
+        "TMPDIR": str(scratch),
         "TRAINWATT_SUPERVISED": "1",
     }
 

@@ -21,7 +21,10 @@ def test_on_loopback_none_is_needed(tmp_path):
 
 def test_a_given_key_counts_everywhere(tmp_path):
     for host in ("127.0.0.1", "0.0.0.0"):
-        assert needed_key(settings.load(host=host, data_dir=tmp_path, api_key="mine")) == "mine"
+        assert (
+            needed_key(settings.load(host=host, data_dir=tmp_path, api_key="my-own-key"))
+            == "my-own-key"
+        )
     assert not (tmp_path / KEY_FILE).exists()
 
 
@@ -81,3 +84,22 @@ def test_a_folder_that_cannot_be_written_says_what_to_do():
 def test_the_key_is_no_part_of_the_settings_words(name, tmp_path):
     key = needed_key(settings.load(host="0.0.0.0", data_dir=tmp_path))
     assert key not in repr(settings.load(host="0.0.0.0", data_dir=tmp_path))
+
+
+@pytest.mark.parametrize("odd", [b"\xff\xfe", b"two\nlines", b"a b", b"nul\0"])
+def test_a_file_that_holds_no_key_says_what_to_do(tmp_path, odd):
+    (tmp_path / KEY_FILE).write_bytes(odd)
+    with pytest.raises(UsageError, match="delete it"):
+        needed_key(settings.load(host="0.0.0.0", data_dir=tmp_path))
+
+
+@pytest.mark.parametrize("odd", ["with space", "schl\u00fcssel-lang", "short", "two\nlines-of-key"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(odd):
+    with pytest.raises(UsageError, match="TRAINWATT_API_KEY") as refused:
+        settings.load(api_key=odd)
+    assert odd not in str(refused.value)
+
+
+def test_space_around_a_key_does_not_count():
+    assert settings.load(api_key=" my-own-key\n").api_key == "my-own-key"
+    assert settings.load(api_key="  ").api_key is None

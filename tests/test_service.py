@@ -1,5 +1,7 @@
 """The service: what is checked before a job is queued, and what a cancelled job leaves behind."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from app.domain.errors import NotFoundError, SpecError, StateError, UnavailableError
@@ -88,6 +90,14 @@ async def test_more_threads_than_any_known_host_has_are_refused(make_host):
     await _allowed(_spec(execution={"threads": 4}), *hosts)
     await _allowed(_spec(execution={"threads": 5}))
     await _allowed(_spec(), *hosts)
+
+
+async def test_a_host_whose_worker_is_gone_does_not_count(make_host):
+    gone = make_host("gone", logical_cpus=64, last_seen=datetime(2020, 1, 1, tzinfo=UTC))
+    spec = _spec(execution={"threads": 4})
+    with pytest.raises(SpecError, match="at most 2"):
+        await _allowed(spec, gone, make_host("here", logical_cpus=2, last_seen=datetime.now(UTC)))
+    await _allowed(spec, gone)  # none lives: it may come back
 
 
 async def test_only_the_hosts_that_listen_to_the_label_count(make_host):

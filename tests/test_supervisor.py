@@ -187,7 +187,7 @@ def test_a_part_that_cannot_start_is_given_up_with_its_last_words(
         listen(settings) as listener,
         pytest.raises(UnavailableError, match=r"5 times.*exit code 1.*no meter here"),
     ):
-        supervisor.Supervisor(settings, listener, None, signals).run(pytest.fail)
+        supervisor.Supervisor(settings, listener, None, signals, tmp_path).run(pytest.fail)
 
 
 def test_the_pause_before_a_restart_doubles_up_to_its_bound(part, monkeypatch):
@@ -286,7 +286,7 @@ def test_a_deleted_data_directory_is_a_sentence(part, tmp_path, database_url, mo
         listen(settings) as listener,
         pytest.raises(UnavailableError, match="was deleted"),
     ):
-        supervisor.Supervisor(settings, listener, None, signals).run(pytest.fail)
+        supervisor.Supervisor(settings, listener, None, signals, tmp_path).run(pytest.fail)
     assert living.process is None
     with pytest.raises(UnavailableError, match="cannot be written"):
         before()
@@ -312,11 +312,14 @@ def test_ctrl_c_on_the_terminal_while_the_database_is_made(short_dir):
 
 def test_the_parts_write_nothing_into_the_home(tmp_path, monkeypatch):
     settings = Settings(data_dir=tmp_path)
-    given = supervisor._environment(settings, "postgresql://")
+    given = supervisor._environment(settings, "postgresql://", settings.data_dir)
     assert given["KERAS_HOME"] == str(tmp_path / "cache" / "keras")
     assert given["MPLCONFIGDIR"] == str(tmp_path / "cache" / "matplotlib")
     monkeypatch.setenv("KERAS_HOME", "/mine")
-    assert supervisor._environment(settings, "postgresql://")["KERAS_HOME"] == "/mine"
+    assert (
+        supervisor._environment(settings, "postgresql://", settings.data_dir)["KERAS_HOME"]
+        == "/mine"
+    )
 
 
 def test_a_database_that_does_not_answer_is_unavailable(short_dir):

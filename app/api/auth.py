@@ -6,10 +6,10 @@ is refused, however the server was started.
 
 import ipaddress
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -114,8 +114,5 @@ def _bearer(scope: Scope) -> str | None:
 
 
 def _cookie(scope: Scope) -> str | None:
-    try:
-        found = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found else None
+    """Read leniently: the browser sends the cookies of every program on this host along."""
+    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(COOKIE)

@@ -85,6 +85,13 @@ async def test_a_browser_trades_the_key_in_the_address_for_a_cookie(asks):
     assert (await client.get("/v1/jobs")).status_code == 200
 
 
+@pytest.mark.parametrize("others", ["bad[=x; {}", "a=b; {}; c", "{}; =; other"])
+async def test_odd_cookies_of_other_programs_do_not_lock_a_browser_out(asks, others):
+    cookie = others.format(f"{COOKIE}={KEY}")
+    answer = await (await asks()).get("/v1/jobs", headers={"Cookie": cookie})
+    assert answer.status_code == 200
+
+
 async def test_a_wrong_key_in_the_address_is_refused(asks):
     answer = await (await asks()).get("/docs?key=wrong")
     assert answer.status_code == 401

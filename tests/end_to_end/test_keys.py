@@ -47,7 +47,7 @@ def test_the_printed_address_opens_the_page(guarded, key):
 
 def test_the_command_line_sends_it(guarded, key):
     assert trainwatt(guarded, "list", TRAINWATT_API_KEY=key).returncode == 0
-    refused = trainwatt(guarded, "list", TRAINWATT_API_KEY="another")
+    refused = trainwatt(guarded, "list", TRAINWATT_API_KEY="another-key")
     assert refused.returncode == 2
     assert "TRAINWATT_API_KEY" in refused.stderr
     assert key not in refused.stderr
