@@ -156,6 +156,7 @@ def _insert(spec: JobSpec) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]
             spec_sha256=spec.sha256(),
             model_type=spec.model_type,
             priority=spec.priority,
+            label=next(iter(spec.placement.labels), None),
             tags=spec.tags,
         )
         .returning(jobs.c.id)

@@ -12,9 +12,6 @@ from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.storage.tables import jobs
 
-NO_LABEL = '"placement":{"labels":[]}'  # in a spec as it is written; a user's quotes are escaped
-LABEL = "{placement,labels,0}"
-
 
 def _position() -> sa.ColumnElement[int | None]:
     """The place of a waiting job in the queue, 1 being next; null for the others.
@@ -22,10 +19,7 @@ def _position() -> sa.ColumnElement[int | None]:
     Jobs with a label that it does not have wait for other workers, and are not counted.
     """
     other = jobs.alias("other")
-    competes = sa.or_(
-        sa.func.strpos(sa.cast(other.c.spec, sa.Text), NO_LABEL) > 0,
-        other.c.spec.op("#>>")(LABEL) == jobs.c.spec.op("#>>")(LABEL),
-    )
+    competes = sa.or_(other.c.label.is_(None), other.c.label == jobs.c.label)
     ahead = (
         sa.select(sa.func.count() + 1)
         .where(
@@ -34,7 +28,7 @@ def _position() -> sa.ColumnElement[int | None]:
                 other.c.priority > jobs.c.priority,
                 sa.and_(other.c.priority == jobs.c.priority, other.c.queue_id < jobs.c.queue_id),
             ),
-            competes,  # last: it reads the spec
+            competes,
         )
         .correlate(jobs)
         .scalar_subquery()

@@ -40,6 +40,7 @@ jobs = sa.Table(
     sa.Column("spec_sha256", sa.Text, nullable=False),
     sa.Column("model_type", sa.Text, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("label", sa.Text),
     sa.Column("tags", JSONB, nullable=False),
     sa.Column("progress", JsonText),
     sa.Column("host", sa.Text),

@@ -15,6 +15,7 @@ CREATE TABLE jobs (
     spec_sha256 text NOT NULL,
     model_type text NOT NULL,
     priority integer NOT NULL,
+    label text,
     tags jsonb NOT NULL,
     progress json,
     host text,
