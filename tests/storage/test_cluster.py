@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from app.storage import cluster as place
 
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root changes its user")
-needs_user = pytest.mark.skipif(ROOT, reason="root may do everything")
 
 
 @pytest.fixture
@@ -123,12 +124,22 @@ def test_a_file_where_the_data_directory_should_be(short_dir: Path) -> None:
             place.locate(path)
 
 
-@needs_user
 def test_an_unwritable_data_directory_for_a_user(short_dir: Path) -> None:
-    short_dir.chmod(0o500)
-    with pytest.raises(UsageError, match=r"cannot be written \(Permission denied\)"):
-        place.locate(short_dir / "data")
-    short_dir.chmod(0o700)
+    short_dir.chmod(0o555)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from app.domain.errors import UsageError\n"
+        "from app.storage import cluster\n"
+        "os.getuid() == 0 and (os.setgid(65534), os.setuid(65534))\n"
+        "try: cluster.locate(Path(sys.argv[1]) / 'data')\n"
+        "except UsageError as error: print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(short_dir)], capture_output=True, text=True, check=True
+    )
+    short_dir.chmod(0o755)
+    assert "cannot be written (Permission denied)" in told.stdout
 
 
 def test_initdb_is_in_a_session_of_its_own(made: place.Cluster, short_dir: Path) -> None:
