@@ -187,19 +187,24 @@ def programs_for(cluster: Cluster) -> Path:
 
 
 def _copied(install: Path, home: Path) -> Path:
+    """The installation with the libraries beside its package, which it finds by their place."""
     stamp = (install / "bin" / "postgres").stat()
     copy = home / f"programs-{POSTGRES_MAJOR}-{stamp.st_size}-{stamp.st_mtime_ns}"
+    package = install.parent
+    libraries = package.with_name(f"{package.name}.libs")
     if copy.is_dir():
-        return copy
+        return copy / package.name / install.name
     make_directory(home, 0o755)
     try:
         half = Path(tempfile.mkdtemp(prefix="programs-", dir=home))
         half.chmod(0o755)
-        shutil.copytree(install, half, dirs_exist_ok=True, symlinks=True)
+        shutil.copytree(install, half / package.name / install.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
         half.rename(copy)
     except OSError as error:
         raise unwritable(home, error) from error
-    return copy
+    return copy / package.name / install.name
 
 
 def prepare(cluster: Cluster, programs: Path) -> None:

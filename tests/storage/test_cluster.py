@@ -74,6 +74,27 @@ def test_programs_that_its_user_cannot_reach_are_copied_once(
     assert list(root_place.iterdir()) == []
 
 
+@needs_root
+def test_copied_programs_find_their_libraries(
+    short_dir: Path, root_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = short_dir / "home"
+    closed.mkdir(mode=0o700)
+    package = place.bundled_programs().parents[1]
+    shutil.copytree(package, closed / package.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(libraries, closed / libraries.name, symlinks=True)
+    programs = closed / package.name / f"pginstall{place.POSTGRES_MAJOR}" / "bin"
+    monkeypatch.setattr(place, "bundled_programs", lambda: programs)
+    found = place.locate(closed / "data")
+    copied = place.programs_for(found)
+    told = subprocess.run(
+        [str(copied / "initdb"), "--version"], capture_output=True, text=True, check=True
+    )
+    assert f"PostgreSQL) {place.POSTGRES_MAJOR}" in told.stdout
+    found.remove()
+
+
 def test_a_user_without_a_name_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1_234_567)
     with pytest.raises(UsageError, match="user id 1234567 has no entry in /etc/passwd"):
