@@ -96,11 +96,6 @@ class EmbeddedPostgres:
         return self._cluster.directory
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether the database lies outside the data directory, which its user cannot enter."""
-        return self._cluster.private is not None
-
-    @property
     def log_file(self) -> Path:
         """Where the server's log lies."""
         return self._log_dir / "postgres.log"

@@ -11,7 +11,7 @@ from app.domain.errors import TrainwattError
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Phase, Reading, Readings
 from app.metering.counters import CpuCounters, service_processes
-from app.worker.bench import Bench, report_failed
+from app.worker.bench import Bench
 from app.worker.gate import host_gate
 from app.worker.messages import Ended, Event, Failure, Forked, Interrupted, Seen, Step
 from app.worker.outcome import oom_kill_count, outcome
@@ -104,6 +104,8 @@ class Attempt:
         kills_before = oom_kill_count()
         self._training.start()
         cut, ended = await self._train()
+        if ended.error is not None:
+            logger.error("job %s: the run broke off", self._job.id, exc_info=ended.error)
         interrupted = cut is JobStatus.CANCELLED and ended.exit_code != 0
         if interrupted and not await self._bench.store.cancel_requested(self._job.id):
             await self._put_back()
@@ -227,12 +229,9 @@ class Attempt:
         store, job = self._bench.store, self._job
         record = self._record()
         earlier = await store.attempts(job.id)
-        try:
-            result = await asyncio.to_thread(self._bench.account, job, record, status, earlier)
-        except Exception as fault:
-            logger.exception("job %s: no report can be computed", job.id)
-            status, error = JobStatus.FAILED, report_failed(fault)
-            result = self._bench.no_report(job, status, earlier)
+        status, error, result = await asyncio.to_thread(
+            self._bench.conclude, job, record, status, error, earlier
+        )
         kept = await store.finish(
             job.id, job.attempt, status=status, error=error, report=result, readings=record
         )

@@ -1,5 +1,6 @@
 """What a worker measures with, made once and used for every job, and how it accounts for one."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from app.metering.meter import EnergyMeter
 from app.settings import Settings
 from app.storage.store import Store
 from app.workloads import catalogue
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,23 @@ class Bench:
             earlier=earlier,
         )
 
-    def no_report(
+    def conclude(
+        self,
+        job: Job,
+        readings: Readings | None,
+        status: JobStatus,
+        error: JobError | None,
+        earlier: tuple[AttemptEnergy, ...],
+    ) -> tuple[JobStatus, JobError | None, EnergyReport]:
+        """How a job ends, with its report; it fails where none can be computed."""
+        try:
+            return status, error, self.account(job, readings, status, earlier)
+        except Exception as fault:
+            logger.exception("job %s: no report can be computed", job.id)
+            failed = JobStatus.FAILED
+            return failed, _report_failed(fault), self._no_report(job, failed, earlier)
+
+    def _no_report(
         self, job: Job, status: JobStatus, earlier: tuple[AttemptEnergy, ...]
     ) -> EnergyReport:
         """A report without figures, where computing one has failed; the readings are kept."""
@@ -95,7 +114,7 @@ def _without_energy(job: Job, status: JobStatus) -> AttemptEnergy:
     return AttemptEnergy(attempt=job.attempt, ended=status.value, energy_j=None)
 
 
-def report_failed(fault: Exception) -> JobError:
+def _report_failed(fault: Exception) -> JobError:
     """Why a job has no figures although it ran."""
     return JobError(
         code="report_failed",

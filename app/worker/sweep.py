@@ -6,7 +6,7 @@ from app.accounting.report import energy_j
 from app.domain.jobs import JobError, JobStatus
 from app.domain.readings import Readings
 from app.storage.store import Orphan
-from app.worker.bench import Bench, report_failed
+from app.worker.bench import Bench
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +53,7 @@ async def _end(
     """Give an orphan its final status and the report of what is stored of it."""
     job = await bench.store.get(orphan.job_id)
     earlier = await bench.store.attempts(orphan.job_id)
-    try:
-        result = bench.account(job, readings, status, earlier)
-    except Exception as fault:
-        logger.exception("job %s: no report can be computed", orphan.job_id)
-        status, error = JobStatus.FAILED, report_failed(fault)
-        result = bench.no_report(job, status, earlier)
+    status, error, result = bench.conclude(job, readings, status, error, earlier)
     await bench.store.finish(
         orphan.job_id,
         orphan.attempt,
