@@ -15,7 +15,7 @@ from app.domain.jobs import TRANSITIONS, Job, JobError, JobStatus, Progress, Sta
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.storage.database import Database
-from app.storage.jobs import report_row
+from app.storage.jobs import store_report
 from app.storage.recovery import end_task
 from app.storage.rows import SELECT_JOB, from_live, header_of, job_from, pack, storable, unpack
 from app.storage.tables import attempts, jobs, live_readings
@@ -115,7 +115,7 @@ class AttemptRecords(Database):
         async with self.transaction() as connection:
             if not await _write(connection, job_id, attempt, end):
                 return False
-            await connection.execute(report_row(job_id, report))
+            await store_report(connection, report)
             await _close(
                 connection,
                 job_id,

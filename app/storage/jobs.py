@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounting.rows import row
 from app.domain.errors import FieldError, NotFoundError, QueueFullError, SpecError, StateError
 from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.database import Database
 from app.storage.rows import SELECT_JOB, job_from, storable
-from app.storage.tables import jobs, reports
+from app.storage.tables import jobs, reports, totals
 
 SUBMIT_LOCK = 7_236_451_908_112_002  # held while the queue is counted and a job is added
 
@@ -96,7 +98,7 @@ class JobRecords(Database):
                 await connection.execute(
                     this.values(status=JobStatus.CANCELLED.value, finished_at=sa.func.now())
                 )
-                await connection.execute(report_row(job.id, queued_report(job)))
+                await store_report(connection, queued_report(job))
             else:
                 await connection.execute(this.values(cancel_requested=True))
             if queue_id is not None:
@@ -117,9 +119,30 @@ class JobRecords(Database):
         return bytes(body) if body is not None else None
 
 
-def report_row(job_id: str, report: EnergyReport) -> sa.Insert:
-    """The statement that stores a report."""
-    return reports.insert().values(job_id=job_id, body=report.model_dump_json().encode())
+async def store_report(connection: AsyncConnection, report: EnergyReport) -> None:
+    """Store the report of a job that becomes final in this transaction, and count the job."""
+    job = await _fetch(connection, report.job_id)
+    flat = row(report, spec=job.spec, created_at=job.created_at)
+    await connection.execute(
+        reports.insert().values(
+            job_id=report.job_id,
+            body=report.model_dump_json().encode(),
+            row=flat.model_dump_json(),
+            finished_at=sa.func.now(),
+            energy_total_j=flat.energy_total_j,
+            co2e_g=flat.co2e_g,
+            test_accuracy=flat.test_accuracy,
+            j_per_sample=flat.j_per_sample,
+        )
+    )
+    counted = insert(totals).values(
+        status=report.status.value, jobs=1, energy_j=flat.energy_spent_j or 0.0
+    )
+    more = {
+        "jobs": totals.c.jobs + counted.excluded.jobs,
+        "energy_j": totals.c.energy_j + counted.excluded.energy_j,
+    }
+    await connection.execute(counted.on_conflict_do_update(index_elements=["status"], set_=more))
 
 
 def _check_tags(spec: JobSpec) -> None:

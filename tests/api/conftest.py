@@ -1,6 +1,6 @@
 """An app on a store in memory, and a client that speaks to it without a network."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,8 @@ from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.service import Service
 from app.settings import Settings
+
+LEAST = {"model_type": "cnn", "size": "base", "epochs": 3}
 
 
 @dataclass(frozen=True)
@@ -133,3 +135,14 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
+
+
+@pytest.fixture
+def submitted(client: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def submit(**more: Any) -> dict[str, Any]:
+        answer = await client.post("/v1/jobs", json=LEAST | more)
+        assert answer.status_code == 202, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    return submit

@@ -1,42 +1,28 @@
-"""What can be asked of the system: submit, get, list, cancel, report; shared by all servers."""
+"""Jobs as users ask for them: check, submit, show, list, cancel."""
 
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app import reference
 from app.accounting.report import empty_report
-from app.domain.errors import (
-    FieldError,
-    NotFoundError,
-    SpecError,
-    StateError,
-    UnavailableError,
-)
+from app.domain.errors import FieldError, SpecError
 from app.domain.hosts import Host, worker_trouble
 from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
-from app.domain.quantities import CarbonIntensity
-from app.domain.readings import Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec, WorkloadFacts
-from app.settings import Settings
+from app.service.core import Core
 from app.workloads import catalogue
 
 if TYPE_CHECKING:
-    from app.storage.store import JobPage, Store
+    from app.storage.store import JobPage
 
 BYTES_PER_GIB = 2**30
 
 
-class Service:
-    """The system as its users see it. Every method may raise UnavailableError."""
-
-    def __init__(self, store: "Store", settings: Settings) -> None:
-        """Serve what this store holds."""
-        self._store = store
-        self._settings = settings
+class Jobs(Core):
+    """The jobs. Every method may raise UnavailableError."""
 
     async def check(self, spec: JobSpec) -> WorkloadFacts:
         """What the spec's training is, if it can be honoured.
@@ -102,64 +88,6 @@ class Service:
             except _MovedError:
                 continue
 
-    async def report(self, job_id: str) -> bytes:
-        """The stored JSON of the energy report.
-
-        Raises:
-            NotFoundError: there is no such job.
-            StateError: the job is not final yet.
-        """
-        body = await self._store.report(job_id)
-        if body is None:
-            raise _not_yet(await self._store.get(job_id), "report")
-        return body
-
-    async def readings(self, job_id: str, attempt: int | None = None) -> Readings:
-        """The raw readings of an attempt, of the newest where none is named.
-
-        Raises:
-            NotFoundError: there is no such job, or no such attempt of it.
-            StateError: the job did not start yet.
-        """
-        found = await self._store.readings(job_id, attempt)
-        if found is not None:
-            return found
-        job = await self._store.get(job_id)
-        if attempt is None and not job.status.final:
-            raise _not_yet(job, "readings")
-        which = "any attempt" if attempt is None else f"attempt {attempt}"
-        raise NotFoundError(f"Job {job_id} has no readings of {which}.")
-
-    async def hosts(self) -> tuple[Host, ...]:
-        """Every host whose worker has announced itself."""
-        return await self._store.hosts()
-
-    def workloads(self) -> dict[str, Any]:
-        """What can be trained, as JSON."""
-        return catalogue.listing()
-
-    async def unready(self) -> tuple[str, ...]:
-        """Why jobs cannot be served yet, a sentence each; nothing where they can."""
-        settings = self._settings
-        try:
-            await self._store.ping()
-            if not settings.supervised:  # workers come and go by themselves
-                return ()
-            hosts = await self._store.hosts()
-        except UnavailableError as error:
-            return (str(error),)
-        trouble = worker_trouble(
-            hosts, settings.host_name, now=datetime.now(UTC), lease_s=settings.lease_s
-        )
-        return (trouble,) if trouble else ()
-
-    def _intensity(self, spec: JobSpec) -> CarbonIntensity:
-        return reference.intensity(
-            spec.carbon,
-            default_country=self._settings.country_iso_code,
-            default_region=self._settings.region,
-        )
-
     def _unrun(self, job: Job, attempt: int, earlier: tuple[AttemptEnergy, ...]) -> EnergyReport:
         if job.attempt != attempt:
             raise _MovedError
@@ -176,11 +104,6 @@ class Service:
 
 class _MovedError(Exception):
     """An attempt began between two looks at a job."""
-
-
-def _not_yet(job: Job, what: str) -> StateError:
-    message = f"Job {job.id} is {job.status}: its {what} cannot be had yet."
-    return StateError(message, status=job.status)
 
 
 def _unstorable(spec: JobSpec) -> Iterable[FieldError]:

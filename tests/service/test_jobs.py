@@ -1,17 +1,14 @@
-"""The service: what is checked before a job is queued, and what a cancelled job leaves behind."""
+"""What is checked before a job is queued, and what a cancelled job leaves behind."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.errors import NotFoundError, SpecError, StateError, UnavailableError
+from app.domain.errors import SpecError
 from app.domain.jobs import JobStatus
-from app.domain.reports import AttemptEnergy
 from app.domain.specs import JobSpec
 from app.service import Service
 from app.settings import Settings
-
-LOST = AttemptEnergy(attempt=1, ended="lost", energy_j=5.0)
 
 
 def _spec(**fields):
@@ -26,33 +23,6 @@ class HostStore:
 
     async def hosts(self):
         return self._hosts
-
-
-class OneJobStore:
-    """One job; `rises` attempts begin just before a cancel gets its lock."""
-
-    def __init__(self, job, *, rises=0, report=None, readings=None):
-        self.job, self.rises, self.body, self.found = job, rises, report, readings
-        self.cancelled_with = None
-
-    async def get(self, _):
-        return self.job
-
-    async def attempts(self, _):
-        return (LOST,) * self.job.attempt
-
-    async def report(self, _):
-        return self.body
-
-    async def readings(self, _id, _attempt=None):
-        return self.found
-
-    async def cancel(self, _, queued_report):
-        if self.rises:
-            self.rises -= 1
-            self.job = self.job.model_copy(update={"attempt": self.job.attempt + 1})
-        self.cancelled_with = queued_report(self.job)
-        return self.job.model_copy(update={"status": JobStatus.CANCELLED})
 
 
 async def _refused(spec, *hosts, settings=None):
@@ -124,8 +94,8 @@ async def test_the_settings_country_is_checked_too():
     assert await _refused(_spec(), settings=settings)
 
 
-async def test_a_queued_job_is_cancelled_with_an_empty_report(make_job):
-    store = OneJobStore(make_job(_spec(carbon={"country_iso_code": "FRA"})))
+async def test_a_queued_job_is_cancelled_with_an_empty_report(make_job, one_job_store):
+    store = one_job_store(make_job(_spec(carbon={"country_iso_code": "FRA"})))
     job = await Service(store, Settings()).cancel("j")
     report = store.cancelled_with
     assert (job.status, report.status) == (JobStatus.CANCELLED, JobStatus.CANCELLED)
@@ -135,37 +105,8 @@ async def test_a_queued_job_is_cancelled_with_an_empty_report(make_job):
     assert report.finished_at is not None
 
 
-async def test_a_cancel_counts_attempts_that_began_in_between(make_job):
-    store = OneJobStore(make_job(attempt=1), rises=2)
+async def test_a_cancel_counts_attempts_that_began_in_between(make_job, one_job_store):
+    store = one_job_store(make_job(attempt=1), rises=2)
     await Service(store, Settings()).cancel("j")
     assert store.job.attempt == 3
     assert len(store.cancelled_with.attempts) == 3
-
-
-async def test_a_report_is_had_when_the_job_is_final(make_job):
-    assert await Service(OneJobStore(make_job(), report=b"{}"), Settings()).report("j") == b"{}"
-    with pytest.raises(StateError) as caught:
-        await Service(OneJobStore(make_job(status=JobStatus.RUNNING)), Settings()).report("j")
-    assert caught.value.status == "running"
-
-
-async def test_readings_that_are_not_there_yet_or_never(make_job):
-    waiting = Service(OneJobStore(make_job()), Settings())
-    with pytest.raises(StateError):
-        await waiting.readings("j")
-    with pytest.raises(NotFoundError, match="attempt 2"):
-        await waiting.readings("j", 2)
-    over = Service(OneJobStore(make_job(status=JobStatus.CANCELLED)), Settings())
-    with pytest.raises(NotFoundError):
-        await over.readings("j")
-
-
-class DeadStore:
-    """A database that does not answer."""
-
-    async def ping(self):
-        raise UnavailableError("The database does not answer.")
-
-
-async def test_without_a_database_nothing_is_ready():
-    assert await Service(DeadStore(), Settings()).unready() == ("The database does not answer.",)

@@ -1,0 +1,9 @@
+"""The routes: each reads what was sent, asks the service, and shapes the answer."""
+
+from fastapi import APIRouter
+
+from app.api.routes import catalogue, jobs, reports, state
+
+router = APIRouter()
+for room in (jobs, reports, catalogue, state):
+    router.include_router(room.router)

@@ -1,0 +1,42 @@
+"""Whether the service lives, and is ready."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.api import docs
+from app.api.problems import KINDS, problem
+from app.api.routes.requests import NoQueryHere, Serving
+from app.api.routes.views import StateView
+from app.domain.errors import UnavailableError
+
+router = APIRouter(tags=["state"])
+
+
+@router.get(
+    "/healthz",
+    operation_id="healthz",
+    response_model=StateView,
+    responses=docs.problems(),
+    dependencies=[NoQueryHere],
+)
+async def healthz() -> dict[str, Any]:
+    """That this process lives; nothing else is asked."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    response_model=StateView,
+    responses=docs.problems(503),
+    dependencies=[NoQueryHere],
+)
+async def readyz(request: Request, service: Serving) -> Response:
+    """That jobs can be served; a 503 names in `reasons` what is not ready."""
+    if reasons := await service.unready():
+        detail = " ".join(reasons)
+        kind = KINDS[UnavailableError]
+        return problem(request.state.request_id, kind, detail, reasons=list(reasons))
+    return JSONResponse({"status": "ready"})

@@ -1,0 +1,93 @@
+"""A report as one flat row, for tables: every column by itself, always in this order."""
+
+from datetime import datetime
+
+from app.domain.jobs import JobStatus
+from app.domain.quantities import Frozen
+from app.domain.readings import Method
+from app.domain.reports import Grade
+
+
+class ReportRow(Frozen):
+    """What most people compare, without nesting; columns are only ever added, at the end.
+
+    Named as in the report where a name is clear by itself; energies say of what they are.
+    """
+
+    job_id: str
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    host: str | None
+    attempts: int
+    # what was asked for
+    model_type: str
+    size: str  # a name, or width=1.5,depth=2
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    dataset: str
+    dataset_samples: int | None  # null: all
+    precision: str
+    tags: str  # a JSON object
+    spec_sha256: str
+    # what it cost
+    duration_s: float
+    mean_power_w: float | None
+    energy_cpu_j: float | None
+    energy_cpu_low_j: float | None
+    energy_cpu_high_j: float | None
+    energy_cpu_method: Method
+    energy_gpu_j: float | None
+    energy_gpu_low_j: float | None
+    energy_gpu_high_j: float | None
+    energy_gpu_method: Method
+    energy_ram_j: float | None
+    energy_ram_low_j: float | None
+    energy_ram_high_j: float | None
+    energy_ram_method: Method
+    energy_total_j: float | None
+    energy_total_low_j: float | None
+    energy_total_high_j: float | None
+    complete: bool
+    energy_baseline_j: float | None
+    energy_net_j: float | None
+    energy_wall_j: float | None
+    energy_wall_low_j: float | None
+    energy_wall_high_j: float | None
+    energy_spent_j: float | None  # all attempts
+    codecarbon_kwh: float | None
+    co2e_g: float | None
+    co2e_low_g: float | None
+    co2e_high_g: float | None
+    intensity_g_per_kwh: float | None
+    country_iso_code: str | None
+    region: str | None
+    pue: float
+    # what it achieved
+    parameters: int
+    layers: int
+    flops_per_sample: int | None
+    samples: int
+    flops: int | None
+    training_s: float
+    achieved_flops_per_s: float | None
+    test_accuracy: float | None
+    test_loss: float | None
+    best_epoch: int | None
+    training_j: float | None
+    j_per_sample: float | None
+    j_per_epoch: float | None
+    flops_per_j: float | None
+    j_to_target: float | None
+    j_after_best_epoch: float | None
+    # how sure that is
+    grade: Grade
+    reasons: str  # codes, parted by spaces
+    contention_share: float | None
+    steal_s: float | None
+    threads: int | None
+    assumptions: str
+    readings_sha256: str | None

@@ -1,0 +1,11 @@
+"""What can be asked of the system, shared by all servers: each room adds a part to `Service`."""
+
+from app.service.jobs import Jobs
+from app.service.reports import Reports
+from app.service.state import State
+
+__all__ = ["Service"]
+
+
+class Service(Jobs, Reports, State):
+    """The system as its users see it. Every method may raise UnavailableError."""

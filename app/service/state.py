@@ -1,0 +1,36 @@
+"""What can be trained, where, and whether that works now."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.errors import UnavailableError
+from app.domain.hosts import Host, worker_trouble
+from app.service.core import Core
+from app.workloads import catalogue
+
+
+class State(Core):
+    """Catalogue, hosts and readiness."""
+
+    async def hosts(self) -> tuple[Host, ...]:
+        """Every host whose worker has announced itself."""
+        return await self._store.hosts()
+
+    def workloads(self) -> dict[str, Any]:
+        """What can be trained, as JSON."""
+        return catalogue.listing()
+
+    async def unready(self) -> tuple[str, ...]:
+        """Why jobs cannot be served yet, a sentence each; nothing where they can."""
+        settings = self._settings
+        try:
+            await self._store.ping()
+            if not settings.supervised:  # workers come and go by themselves
+                return ()
+            hosts = await self._store.hosts()
+        except UnavailableError as error:
+            return (str(error),)
+        trouble = worker_trouble(
+            hosts, settings.host_name, now=datetime.now(UTC), lease_s=settings.lease_s
+        )
+        return (trouble,) if trouble else ()

@@ -1,0 +1,125 @@
+"""The routes of jobs: submit, list, show, cancel."""
+
+import pytest
+
+from app.api.routes.views import JobPageView, JobView
+from app.domain.errors import QueueFullError
+from app.domain.jobs import JobFilter, JobStatus
+from app.domain.reports import EnergyReport
+
+LEAST = {"model_type": "cnn", "size": "base", "epochs": 3}
+
+
+async def test_submit_answers_202_with_location_and_the_job(client):
+    answer = await client.post("/v1/jobs", json=LEAST)
+    job = JobView.model_validate_json(answer.content)
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{job.id}" == job.links.self
+    assert job.links.report == f"/v1/jobs/{job.id}/report"
+    assert job.links.events == f"/v1/jobs/{job.id}/events"
+    assert (job.status, job.spec.dataset.name, job.spec.epochs) == ("queued", "mnist5k", 3)
+    shown = await client.get(answer.headers["location"])
+    assert shown.json() == answer.json()
+
+
+async def test_submit_takes_the_whole_spec_of_the_contract(client):
+    spec = {
+        "model_type": "cnn",
+        "size": {"width": 1.5, "depth": 2},
+        "epochs": 3,
+        "dataset": {"name": "synthetic", "samples": 500, "shape": [28, 28, 1], "classes": 10},
+        "batch_size": 32,
+        "learning_rate": 0.001,
+        "seed": 0,
+        "execution": {
+            "precision": "float32",
+            "jit_compile": "auto",
+            "steps_per_execution": 16,
+            "input_pipeline": "auto",
+            "threads": 2,
+        },
+        "target_accuracy": None,
+        "limits": {"timeout_s": 60, "energy_j": None, "emissions_g": None},
+        "placement": {"labels": ["host:h1"]},
+        "priority": 3,
+        "tags": {"team": "vision: a"},
+        "carbon": {
+            "country_iso_code": "FRA",
+            "region": None,
+            "intensity_g_per_kwh": None,
+            "pue": 1.2,
+        },
+    }
+    answer = await client.post("/v1/jobs", json=spec)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["spec"] == spec
+
+
+async def test_list_passes_every_filter_on(client, memory, submitted):
+    first, second = await submitted(), await submitted()
+    answer = await client.get(
+        "/v1/jobs?status=running&model_type=cnn&host=h1&tag=team:a:b&limit=7&cursor=abc"
+    )
+    page = JobPageView.model_validate_json(answer.content)
+    assert [job.id for job in page.items] == [second["id"], first["id"]]
+    assert page.next_cursor == "next"
+    meant = JobFilter(status=JobStatus.RUNNING, model_type="cnn", host="h1", tag=("team", "a:b"))
+    assert memory.asked == {"wanted": meant, "limit": 7, "cursor": "abc"}
+
+
+async def test_list_without_filters_asks_for_fifty(client, memory):
+    await client.get("/v1/jobs")
+    assert memory.asked == {"wanted": JobFilter(), "limit": 50, "cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected"),
+    [
+        ("wait=30", "wait", "no such query parameter"),
+        ("experiment=e1", "experiment", "no such query parameter"),
+        ("stauts=queued", "stauts", "no such query parameter (did you mean status?)"),
+        ("limit=0", "limit", "an integer ≥ 1 and ≤ 500"),
+        ("limit=x", "limit", "an integer ≥ 1 and ≤ 500"),
+        ("limit=1&limit=2", "limit", "once at most"),
+        ("status=done", "status", "one of queued, running, succeeded"),
+        ("host=", "host", "text of at most 256 characters"),
+        ("host=%00", "host", "text of at most 256 characters"),
+        ("tag=novalue", "tag", "text matching"),
+    ],
+)
+async def test_query_parameters_that_do_not_hold_are_refused(client, query, field, expected):
+    answer = await client.get(f"/v1/jobs?{query}")
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert error["expected"].startswith(expected)
+
+
+async def test_an_idempotency_key_is_refused_as_it_is_not_honoured_yet(client, memory):
+    answer = await client.post("/v1/jobs", json=LEAST, headers={"Idempotency-Key": "k1"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert memory.jobs == {}
+
+
+async def test_cancel_of_a_queued_job_leaves_an_empty_report(client, submitted):
+    job = await submitted(carbon={"country_iso_code": "FRA"})
+    answer = await client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    report = EnergyReport.model_validate_json((await client.get(job["links"]["report"])).content)
+    assert (report.status, report.duration_s, report.energy.total_j) == ("cancelled", 0, None)
+    assert report.emissions.country_iso_code == "FRA"
+
+
+async def test_cancel_of_a_final_job_is_409_with_its_status(client, memory, submitted):
+    job = await submitted()
+    memory.set(job["id"], status=JobStatus.SUCCEEDED)
+    answer = await client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.json()["job_status"]) == (409, "succeeded")
+
+
+async def test_a_full_queue_is_429_and_says_when_to_try_again(client, memory, submitted):
+    job = await submitted()
+    memory.fails = QueueFullError("10 jobs wait already.")
+    answer = await client.get(f"/v1/jobs/{job['id']}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")

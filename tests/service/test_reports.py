@@ -1,0 +1,26 @@
+"""When a report and readings are had."""
+
+import pytest
+
+from app.domain.errors import NotFoundError, StateError
+from app.domain.jobs import JobStatus
+from app.service import Service
+from app.settings import Settings
+
+
+async def test_a_report_is_had_when_the_job_is_final(make_job, one_job_store):
+    assert await Service(one_job_store(make_job(), report=b"{}"), Settings()).report("j") == b"{}"
+    with pytest.raises(StateError) as caught:
+        await Service(one_job_store(make_job(status=JobStatus.RUNNING)), Settings()).report("j")
+    assert caught.value.status == "running"
+
+
+async def test_readings_that_are_not_there_yet_or_never(make_job, one_job_store):
+    waiting = Service(one_job_store(make_job()), Settings())
+    with pytest.raises(StateError):
+        await waiting.readings("j")
+    with pytest.raises(NotFoundError, match="attempt 2"):
+        await waiting.readings("j", 2)
+    over = Service(one_job_store(make_job(status=JobStatus.CANCELLED)), Settings())
+    with pytest.raises(NotFoundError):
+        await over.readings("j")
