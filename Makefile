@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo serve test test-container check format lock bench clean
+.PHONY: demo serve test test-container test-hazards check format lock bench bench-faults clean
 
 demo: .venv/.run                ## one measured training from nothing, then everything is stopped
 	$(BIN)/trainwatt run --throwaway --model-type cnn --size base --epochs 3 --country FRA
@@ -19,6 +19,9 @@ test: .venv/.dev                ## the tests that need Python alone
 test-container:                 ## the image and the compose stack, on a Docker engine if there is one
 	$(PYTHON) tests/container/check.py
 
+test-hazards: .venv/.dev        ## takes each guard away in a copy and sees that its test notices
+	$(BIN)/python tests/hazards/check.py
+
 check: .venv/.dev               ## format, lint, types, the import ladder
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -31,6 +34,9 @@ format: .venv/.dev              ## put every file into the house's format
 
 bench: .venv/.dev               ## every figure of bench/, written to bench/results/
 	$(BIN)/python -m bench
+
+bench-faults: .venv/.dev        ## kills at random moments of a job; goes on where faults.jsonl ends
+	$(BIN)/python -m bench.faults
 
 lock:                           ## new versions into constraints.txt (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra gpu --upgrade \
