@@ -2,14 +2,17 @@
 
 import argparse
 
-from bench import demo, fit, idle, instrument, latency
+from bench import demo, events, fit, idle, instrument, latency, scale, throughput
 from bench.record import write
 
 BENCHES = {
     "latency": latency.run,
+    "events": events.run,
     "fit": fit.run,
     "instrument": instrument.run,
     "idle": idle.run,
+    "scale": scale.run,
+    "throughput": throughput.run,
     "demo": demo.run,
 }
 

@@ -26,6 +26,7 @@ class Service:
 
     http: httpx.Client
     supervisor: psutil.Process
+    data_dir: Path
 
     def submit(self, **fields: object) -> str:
         """Submit a job; its id."""
@@ -46,19 +47,20 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
-    """Start, wait until it is ready, and stop."""
+def service(**settings: str) -> Iterator[Service]:
+    """Start with further settings, wait until it is ready, and stop."""
     with tempfile.TemporaryDirectory(prefix="trainwatt-bench-") as folder:
         data_dir = Path(folder)
         data_dir.chmod(0o755)  # started by root, the database runs as another user
-        environment = os.environ | {"TRAINWATT_DATA_DIR": folder, "TRAINWATT_PORT": "0"}
+        ours = {"TRAINWATT_DATA_DIR": folder, "TRAINWATT_PORT": "0", **settings}
+        environment = os.environ | ours
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve"], env=environment, stdout=subprocess.DEVNULL
         )
         try:
             url = _ready_url(process, data_dir)
             with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-                yield Service(client, psutil.Process(process.pid))
+                yield Service(client, psutil.Process(process.pid), data_dir)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_S)
