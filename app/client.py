@@ -2,8 +2,9 @@
 
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from app.domain.errors import (
     FieldError,
+    IdempotencyError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -22,28 +24,47 @@ from app.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from app.domain.events import JobEvent, PowerSample, Standing
 from app.domain.hosts import Host
-from app.domain.jobs import Job, JobStatus
+from app.domain.jobs import Job, JobStatus, Progress
 from app.domain.quantities import Frozen
 from app.domain.readings import Readings
+from app.domain.report_rows import NEWEST_FIRST, ReportRow, ReportSort
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 
 Model = TypeVar("Model", bound=BaseModel)
 
 DEFAULT_TIMEOUT_S = 30.0
+SILENCE_S = 30.0  # an event stream says something every five seconds
+AGAIN_S = 1.0  # after a stream broke
+PATIENCE_S = 60.0  # how long a service whose stream broke may be away
+KINDS: dict[str, type[Standing | Progress | PowerSample]] = {
+    "status": Standing,
+    "progress": Progress,
+    "power": PowerSample,
+}
 FIRST_SERVER_ERROR = 500
 ERRORS: dict[int, type[TrainwattError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.TOO_MANY_REQUESTS: QueueFullError,
 }
 JSON_BODY = {"Content-Type": "application/json"}
+EVENT_STREAM = "text/event-stream"
+IDEMPOTENCY_CONFLICT = "urn:trainwatt:problem:idempotency-conflict"
 
 
 class JobList(Frozen):
     """One page of jobs, newest first; `next_cursor` is null on the last one."""
 
     items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class RowList(Frozen):
+    """One page of flat rows of reports; `next_cursor` is null on the last one."""
+
+    items: tuple[ReportRow, ...]
     next_cursor: str | None
 
 
@@ -98,14 +119,17 @@ class Client:
         path: str,
         *,
         body: Any = None,
-        params: Mapping[str, str | int | None] | None = None,
+        params: Mapping[str, str | float | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        longer_s: float = 0.0,
     ) -> Any:
-        """One call, answered as the API's own JSON.
+        """One call, answered as the API's own JSON; it may take `longer_s` seconds more.
 
         Raises:
             SpecError: the service refuses the spec or a parameter (422).
             NotFoundError: there is no such thing (404).
             StateError: the thing's state does not allow this (409).
+            IdempotencyError: the idempotency key stands for another spec (409).
             QueueFullError: too many jobs wait (429).
             UsageError: the service refuses the call in another way (other 4xx).
             UnavailableError: nothing answers, not in time, or not as trainwatt would.
@@ -116,21 +140,101 @@ class Client:
                 method,
                 path,
                 content=_encoded(body),
-                headers=JSON_BODY if body else {},
+                headers={**(JSON_BODY if body else {}), **(headers or {})},
                 params=given,
+                timeout=self._timeout_s + longer_s,
             )
         return self._answer(response)
 
-    def submit(self, spec: JobSpec | Mapping[str, Any]) -> Job:
+    def submit(
+        self,
+        spec: JobSpec | Mapping[str, Any],
+        *,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
         """Queue a training; the job as it was queued.
 
+        Args:
+            spec: what to train.
+            wait: seconds to wait for the job to end; the job as it is then.
+            idempotency_key: sent again with the same spec, it gives the job that it made.
+
         Raises:
-            SpecError: a field of the spec does not hold.
+            SpecError: a field of the spec, the wait or the key does not hold.
+            IdempotencyError: the key was sent with another spec before.
             QueueFullError: too many jobs wait already.
             UnavailableError: the service does not answer.
         """
         body = spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec
-        return as_job(self.call("POST", "/v1/jobs", body=body))
+        params, headers = {"wait": wait}, key_header(idempotency_key)
+        return as_job(
+            self.call(
+                "POST",
+                "/v1/jobs",
+                body=body,
+                params=params,
+                headers=headers,
+                longer_s=wait or 0.0,
+            )
+        )
+
+    def events(
+        self, job_id: str, *, after: str | None = None, patience_s: float = PATIENCE_S
+    ) -> Iterator[JobEvent]:
+        """What happens to a job, as it happens, until its final status.
+
+        A lost connection is made again and goes on after the last event.
+
+        Args:
+            job_id: the job.
+            after: the id of an event: begin after it.
+            patience_s: how long the service may be away, in seconds.
+
+        Raises:
+            NotFoundError: there is no such job.
+            UnavailableError: the service was away for longer.
+        """
+        here_s = time.monotonic()
+        while True:
+            try:
+                with closing(self._stream(job_id, after)) as stream:
+                    for event in stream:
+                        here_s = time.monotonic()
+                        if event is None:
+                            continue
+                        after = event.id
+                        yield event
+                        if isinstance(event.data, Standing) and event.data.status.final:
+                            return
+            except _OverError:
+                return
+            except UnavailableError:
+                if time.monotonic() - here_s > patience_s:
+                    raise
+            time.sleep(AGAIN_S)
+
+    def _stream(self, job_id: str, after: str | None) -> Generator[JobEvent | None]:
+        """One connection's events; null where the service said something else."""
+        headers = {"Accept": EVENT_STREAM} | ({"Last-Event-ID": after} if after else {})
+        limits = httpx.Timeout(self._timeout_s, read=SILENCE_S)
+        path = f"{job_path(job_id)}/events"
+        with (
+            self._reachable(),
+            self._http.stream("GET", path, headers=headers, timeout=limits) as response,
+        ):
+            if response.status_code == HTTPStatus.NO_CONTENT:
+                raise _OverError
+            if not response.headers.get("content-type", "").startswith(EVENT_STREAM):
+                response.read()
+                self._answer(response)
+                raise UnavailableError(f"what answers at {self.url} sends no events")
+            try:
+                yield from _events(response.iter_bytes())
+            except ValueError as error:
+                raise UnavailableError(
+                    f"the events of {self.url} cannot be understood: {error}"
+                ) from error
 
     def get(self, job_id: str) -> Job:
         """One job.
@@ -178,25 +282,82 @@ class Client:
         """
         return as_job(self.call("POST", f"{job_path(job_id)}/cancel"))
 
-    def report(self, job_id: str) -> EnergyReport:
-        """The energy report of a final job.
+    def report(
+        self,
+        job_id: str,
+        *,
+        assumptions: str | None = None,
+        country_iso_code: str | None = None,
+        region: str | None = None,
+        intensity_g_per_kwh: float | None = None,
+        pue: float | None = None,
+    ) -> EnergyReport:
+        """The energy report of a final job; what is given is evaluated again from its readings.
+
+        Args:
+            job_id: the job.
+            assumptions: a set of assumptions by name.
+            country_iso_code: whose price of a kilowatt-hour; without a region the whole country.
+            region: of that country, or of the report's.
+            intensity_g_per_kwh: grams of CO2e a kilowatt-hour, instead of a table's figure.
+            pue: power usage effectiveness, 1 or more.
 
         Raises:
+            SpecError: something given is not known or does not hold.
             NotFoundError: there is no such job.
-            StateError: the job is not final yet.
+            StateError: the job is not final yet, or its readings cannot be accounted for again.
             UnavailableError: the service does not answer.
         """
-        return parse(EnergyReport, self.call("GET", f"{job_path(job_id)}/report"))
+        params = {
+            "assumptions": assumptions,
+            "country_iso_code": country_iso_code,
+            "region": region,
+            "intensity_g_per_kwh": intensity_g_per_kwh,
+            "pue": pue,
+        }
+        path = f"{job_path(job_id)}/report"
+        return parse(EnergyReport, self.call("GET", path, params=params))
 
-    def readings(self, job_id: str) -> Readings:
-        """The raw readings of a job's newest attempt.
+    def reports(
+        self,
+        *,
+        status: JobStatus | None = None,
+        model_type: str | None = None,
+        host: str | None = None,
+        tag: tuple[str, str] | None = None,
+        sort: ReportSort = NEWEST_FIRST,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> RowList:
+        """One page of flat rows, a report each; with `-` the largest or newest come first.
 
         Raises:
-            NotFoundError: there is no such job.
+            SpecError: a filter or the cursor does not hold.
+            UnavailableError: the service does not answer.
+        """
+        params = {
+            "status": status.value if status else None,
+            "model_type": model_type,
+            "host": host,
+            "tag": ":".join(tag) if tag else None,
+            "sort": sort,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        page = self.call("GET", "/v1/reports", params=params)
+        rows = tuple(parse(ReportRow, item) for item in page["items"])
+        return RowList(items=rows, next_cursor=page.get("next_cursor"))
+
+    def readings(self, job_id: str, attempt: int | None = None) -> Readings:
+        """The raw readings of an attempt of a job, the newest where none is named.
+
+        Raises:
+            NotFoundError: there is no such job, or no such attempt of it.
             StateError: the job has no readings.
             UnavailableError: the service does not answer.
         """
-        return parse(Readings, self.call("GET", f"{job_path(job_id)}/readings"))
+        path = f"{job_path(job_id)}/readings"
+        return parse(Readings, self.call("GET", path, params={"attempt": attempt}))
 
     def hosts(self) -> tuple[Host, ...]:
         """Every host that a worker announced.
@@ -263,11 +424,58 @@ class Client:
             )
         if status == HTTPStatus.UNPROCESSABLE_ENTITY and problem.get("errors"):
             return SpecError(*map(_field_error, problem["errors"]))
+        if problem.get("type") == IDEMPOTENCY_CONFLICT:
+            return IdempotencyError(detail)
         if status == HTTPStatus.CONFLICT:
             return StateError(detail, status=str(problem.get("job_status", "unknown")))
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return UsageError(f"{detail} Set TRAINWATT_API_KEY to a key of this service.")
         return ERRORS.get(status, UsageError)(detail)
+
+
+class _OverError(Exception):
+    """A service has nothing more to say of a job."""
+
+
+def key_header(idempotency_key: str | None) -> dict[str, str]:
+    """The header of a submission with a key.
+
+    Raises:
+        SpecError: the key cannot stand in a header.
+    """
+    if idempotency_key is None:
+        return {}
+    if not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        expected = "1 to 255 printable ASCII characters"
+        raise SpecError(
+            FieldError(field="Idempotency-Key", expected=expected, received=idempotency_key)
+        )
+    return {"Idempotency-Key": idempotency_key}
+
+
+def _events(chunks: Iterable[bytes]) -> Iterator[JobEvent | None]:
+    """Server-Sent Events; null for a comment, and for a kind that we do not know yet."""
+    fields: dict[str, str] = {}
+    for line in _lines(chunks):
+        if line:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+            continue
+        kind = KINDS.get(fields.get("event", ""))
+        if kind is None or "data" not in fields:
+            yield None
+        else:
+            data = parse(kind, json.loads(fields["data"]))
+            yield JobEvent(id=fields.get("id", ""), data=data)
+        fields = {}
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Whole lines; unlike `splitlines`, only where a line ends in an event stream."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode().removesuffix("\r") for line in whole)
 
 
 def as_job(data: Mapping[str, Any]) -> Job:

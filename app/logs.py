@@ -1,9 +1,17 @@
-"""Logs: one line a record, to stderr and to a rotated file of each process."""
+"""Logs: records as lines on stderr, and as JSON in a rotated file of each process."""
 
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 from app.domain.errors import UsageError
 from app.settings import Settings
@@ -11,6 +19,21 @@ from app.settings import Settings
 MAX_BYTES = 10_000_000  # of one file
 KEPT_FILES = 5  # beside the current one
 TALKATIVE = ("alembic", "httpx")  # a line a plugin or a request says nothing
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
+
+
+@contextmanager
+def about(*, request_id: str | None = None, job_id: str | None = None) -> Iterator[None]:
+    """Put these into every record that is logged while a block runs; null: as around it."""
+    given = ((_request_id, request_id), (_job_id, job_id))
+    tokens = [(variable, variable.set(value)) for variable, value in given if value is not None]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
 
 
 class OneLine(logging.Formatter):
@@ -31,10 +54,43 @@ class OneLine(logging.Formatter):
         return text if text.isprintable() else "".join(map(_printable, text))
 
 
+class JsonLine(JsonFormatter):
+    """One JSON object a record: time, level, process, logger, message, and what else is known."""
+
+    def __init__(self, process: str) -> None:
+        """Name the process in every object."""
+        super().__init__("%(message)s", reserved_attrs=[*RESERVED_ATTRS, "color_message"])
+        self._process = process
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields in their order; what is not known is left out."""
+        return {name: value for name, value in log_data.items() if value is not None}
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Ours first, then those of the record's `extra`."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        log_data |= {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "process": self._process,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": _request_id.get(),
+            "job_id": _job_id.get(),
+        }
+        told = dict(message_dict)
+        exception = told.pop("exc_info", None)
+        super().add_fields(log_data, record, told | {"message": log_data["message"]})
+        log_data["exception"] = exception
+
+
 def configure(process: str, settings: Settings) -> None:
     """Send this process's logs to stderr and to `<log_dir>/<process>.log`, in place of any before.
 
-    A part of `serve` writes to its file alone.
+    A part of `serve` writes to its file alone. What cannot be written, as on a full disk, is lost
+    without a word: it neither ends the process nor floods its stderr.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -50,11 +106,13 @@ def configure(process: str, settings: Settings) -> None:
             f"the log file {file} cannot be written ({error.strerror}): choose another data "
             "directory with --data-dir or TRAINWATT_DATA_DIR"
         ) from error
+    rotated.setFormatter(JsonLine(process))
     handlers: list[logging.Handler] = [rotated]
     if not settings.supervised:  # else stderr is a file beside, for what is no record
-        handlers.append(logging.StreamHandler(sys.stderr))
-    for handler in handlers:
-        handler.setFormatter(OneLine(process))
+        human = logging.StreamHandler(sys.stderr)
+        human.setFormatter(OneLine(process))
+        handlers.append(human)
+    logging.raiseExceptions = False
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.errors import FieldError, SpecError, UnavailableError, UsageError
+from app.domain.evaluation import Evaluation
 from app.domain.quantities import CarbonIntensity, Frozen
 from app.domain.specs import Carbon
 
@@ -75,6 +76,47 @@ def intensity(
         pue=carbon.pue,
         reason=None,
     )
+
+
+def repriced(stored: CarbonIntensity, wanted: Evaluation) -> CarbonIntensity:
+    """The price of a stored report with what is wanted otherwise; no setting plays a part.
+
+    Args:
+        stored: what the report was priced with.
+        wanted: a country, a region, an intensity in g/kWh or a PUE; what is not given stays.
+
+    Raises:
+        SpecError: as `intensity`; fields are named as in `wanted`.
+    """
+    pue = stored.pue if wanted.pue is None else wanted.pue
+    if not wanted.prices:
+        return stored.model_copy(update={"pue": pue})
+    country = wanted.country_iso_code
+    if country is None and wanted.region is not None:
+        country = stored.country_iso_code
+        if country is None:
+            expected = "a region beside country_iso_code: the stored report has no country"
+            raise SpecError(FieldError(field="region", expected=expected, received=wanted.region))
+    carbon = Carbon(
+        country_iso_code=country,
+        region=wanted.region,
+        intensity_g_per_kwh=wanted.intensity_g_per_kwh,
+        pue=pue,
+    )
+    try:
+        found = intensity(carbon, default_country=None, default_region=None)
+    except SpecError as error:
+        raise SpecError(*map(_as_parameter, error.errors)) from error
+    same = found.model_copy(update={"source": stored.source}) == stored
+    if same or wanted.intensity_g_per_kwh is None:
+        return stored if same else found
+    return found.model_copy(update={"source": "given in the request"})
+
+
+def _as_parameter(error: FieldError) -> FieldError:
+    """The error of a spec's field as one of the query parameter of that name."""
+    field = error.field.removeprefix("carbon.")
+    return FieldError(field=field, expected=error.expected, received=error.received)
 
 
 def _given(carbon: Carbon, g_per_kwh: float) -> CarbonIntensity:

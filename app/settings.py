@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import UsageError
@@ -44,9 +44,10 @@ class Settings(BaseSettings):
     host_lock: Path = Field(default_factory=lambda: _lock_folder() / "trainwatt-host.lock")
     sample_interval_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
     heartbeat_s: Annotated[float, Field(gt=0, le=600)] = 10
-    lease_s: Annotated[float, Field(gt=0, le=3600)] = 30
+    lease_s: Annotated[float, Field(gt=0, le=3600, validate_default=True)] = 30
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    drain: bool = False
 
     # set by `trainwatt serve` for the processes that it starts
     supervised: bool = False
@@ -65,6 +66,14 @@ class Settings(BaseSettings):
     def _fits_a_header(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[!-~]{8,}", value):
             raise ValueError("expected at least 8 printable ASCII characters without spaces")
+        return value
+
+    @field_validator("lease_s")
+    @classmethod
+    def _outlasts_heartbeats(cls, value: float, info: ValidationInfo) -> float:
+        heartbeat_s = info.data.get("heartbeat_s")
+        if heartbeat_s is not None and value < 2 * heartbeat_s:
+            raise ValueError(f"expected at least twice TRAINWATT_HEARTBEAT_S ({heartbeat_s:g} s)")
         return value
 
     @field_validator("labels", mode="before")

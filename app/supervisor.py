@@ -43,7 +43,7 @@ READY_POLL_S = 0.2  # how often /readyz is asked while the service starts
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 LIVED_LONG_S = 30.0  # a part that lived this long starts again at the first backoff
 MAX_FAILED_STARTS = 5  # ends of one part before the service was ever ready
-WORKER_STOP_S, API_STOP_S = 5.0, 3.0  # then SIGKILL; both at once, and then the database in 5 s
+WORKER_STOP_S, API_STOP_S = 4.5, 3.0  # then SIGKILL; both at once, and then the database in 5 s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +186,7 @@ class Supervisor:
             logger.error("the embedded database does not start: %s", error)
             self._database_due_s = time.monotonic() + LAST_BACKOFF_S
             return
-        self._database_due_s = None
-        for part in self._parts:
-            part.ask_to_end()  # connections that listened are dead and do not know it
+        self._database_due_s = None  # the parts have waited for it, and find it by themselves
 
     def _give_up_on_failed_starts(self) -> None:
         for part in self._parts:

@@ -1,15 +1,17 @@
 """The client against the real API over real HTTP, and against servers that answer badly."""
 
 import socket
+from contextlib import contextmanager
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.bootstrap import make_api
 from app.client import Client
 from app.domain.errors import (
+    IdempotencyError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -17,6 +19,7 @@ from app.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from app.domain.events import PowerSample, Standing
 from app.domain.jobs import JobStatus
 from app.domain.specs import JobSpec
 from app.settings import Settings
@@ -40,6 +43,12 @@ def test_a_job_is_queued_shown_listed_and_cancelled(client):
     assert client.cancel(job.id).status is JobStatus.CANCELLED
     report = client.report(job.id)
     assert (report.status, report.duration_s, report.energy.total_j) == ("cancelled", 0, None)
+    swedish = client.report(job.id, country_iso_code="SWE", region="SE3", pue=1.5)
+    assert (swedish.emissions.intensity_g_per_kwh, swedish.emissions.pue) == (27.0, 1.5)
+    given = client.report(job.id, assumptions="codecarbon", intensity_g_per_kwh=4.5)
+    assert given.emissions.intensity_g_per_kwh == 4.5
+    with pytest.raises(SpecError, match="pue: expected a finite number ≥ 1"):
+        client.report(job.id, pue=0.5)
 
 
 def test_pages_follow_one_another(client):
@@ -48,6 +57,20 @@ def test_pages_follow_one_another(client):
     assert page.items[0].id == second.id
     last = client.list(limit=1, cursor=page.next_cursor)
     assert (last.items[0].id, last.next_cursor) == (first.id, None)
+
+
+def test_rows_of_reports_page_by_page(client):
+    for model_type in ("cnn", "rnn"):
+        client.cancel(client.submit({"model_type": model_type, "size": "tiny"}).id)
+    first = client.reports(limit=1, status=JobStatus.CANCELLED)
+    last = client.reports(limit=1, status=JobStatus.CANCELLED, cursor=first.next_cursor)
+    assert [row.model_type for row in (*first.items, *last.items)] == ["rnn", "cnn"]
+    assert last.next_cursor is None
+    assert client.reports(sort="co2e_g", model_type="cnn").items == last.items
+    with pytest.raises(SpecError, match="cursor"):
+        client.reports(sort="co2e_g", cursor=first.next_cursor)
+    with pytest.raises(NotFoundError):
+        client.readings(last.items[0].job_id, attempt=1)
 
 
 def test_the_catalogue_hosts_and_readiness(client):
@@ -205,3 +228,96 @@ def proxy_app(answer):
 def test_a_url_that_is_none_is_wrong_use(url):
     with pytest.raises(UsageError, match="TRAINWATT_URL"):
         Client(url)
+
+
+def test_a_submission_waits_and_is_made_once(client):
+    job = client.submit(SPEC, wait=0.1, idempotency_key="k1")
+    assert client.submit(SPEC, idempotency_key="k1") == job
+    with pytest.raises(IdempotencyError, match=job.id):
+        client.submit({"model_type": "rnn"}, idempotency_key="k1")
+    for wrong in ("é", "a\nb", "", "x" * 256):
+        with pytest.raises(SpecError, match="Idempotency-Key"):
+            client.submit(SPEC, idempotency_key=wrong)
+    with pytest.raises(SpecError, match="wait"):
+        client.submit(SPEC, wait=301)
+
+
+def test_a_wait_may_take_longer_than_a_call(client):
+    with Client(client.url, timeout=0.5) as hasty:
+        assert hasty.submit(SPEC, wait=1.0).status is JobStatus.QUEUED
+
+
+def test_events_are_typed_and_end_with_the_job(client):
+    job = client.submit(SPEC)
+    events = client.events(job.id)
+    first = next(events)
+    assert first.data == Standing(status=JobStatus.QUEUED, stage=None, attempt=0)
+    client.cancel(job.id)
+    (last,) = events
+    assert (last.name, last.data.status) == ("status", JobStatus.CANCELLED)
+    assert list(client.events(job.id, after=last.id)) == []
+    assert list(client.events(job.id, after="of nobody")) == [last]
+    with pytest.raises(NotFoundError):
+        next(client.events("none"))
+
+
+SPOKEN = (
+    b"retry: 1000\n\n: ping\n\nevent: colour\ndata: 1\nid: 0\n\n"
+    b'event: status\ndata: {"status":"running","stage":null,"attempt":1,"shade":"\xe2\x80\xa8"}\n'
+    b"id: 1\n\n"
+)
+POWER = b'event: power\ndata: {"attempt":1,"t_s":0,"cpu_w":1,"gpu_w":null,"ram_w":2}\nid: 2\n\n'
+ENDED = b'event: status\ndata: {"status":"failed","stage":null,"attempt":1}\nid: 3\n\n'
+
+
+@pytest.fixture
+def streaming(serving, monkeypatch):
+    """A service whose streams are known beforehand, and what each was asked to go on after."""
+    monkeypatch.setattr("app.client.AGAIN_S", 0.01)
+    asked = []
+
+    @contextmanager
+    def serve(*answers):
+        left = iter(answers)
+
+        def answer(request):
+            asked.append(request.headers.get("last-event-id"))
+            given = next(left)
+            if isinstance(given, bytes):
+                return Response(given, media_type="text/event-stream")
+            return JSONResponse({"detail": "not now"}, status_code=given)
+
+        app = Starlette(routes=[Route("/v1/jobs/{id}/events", answer)])
+        with serving(app) as url, Client(url) as client:
+            yield client, asked
+
+    return serve
+
+
+def test_a_stream_that_breaks_goes_on_where_it_was(streaming):
+    with streaming(SPOKEN, POWER[:-20], 503, b"", POWER, ENDED) as (client, asked):
+        events = list(client.events("j"))
+    assert [(event.name, event.id) for event in events] == [
+        ("status", "1"),
+        ("power", "2"),
+        ("status", "3"),
+    ]
+    assert events[1].data == PowerSample(attempt=1, t_s=0, cpu_w=1, gpu_w=None, ram_w=2)
+    assert asked == [None, "1", "1", "1", "1", "2"]
+
+
+def test_a_service_that_stays_away_ends_the_events(streaming):
+    with (
+        streaming(503, 503) as (client, _),
+        pytest.raises(UnavailableError, match="not now"),
+    ):
+        next(client.events("j", patience_s=0.0))
+
+
+@pytest.mark.parametrize("spoken", [b"event: power\ndata: x\n\n", b"event: power\ndata: {}\n\n"])
+def test_events_that_are_none_are_told(streaming, spoken):
+    with (
+        streaming(spoken) as (client, _),
+        pytest.raises(UnavailableError, match="understood"),
+    ):
+        next(client.events("j", patience_s=0.0))

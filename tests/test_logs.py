@@ -1,5 +1,8 @@
-"""Logs: one line a record with time, level and process, on stderr and in a rotated file."""
+"""Logs: one line a record on stderr, and one JSON object in a rotated file."""
 
+import asyncio
+import contextlib
+import json
 import logging
 import re
 
@@ -15,7 +18,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|ERROR|WARNING) 
 @pytest.fixture(autouse=True)
 def _as_before():
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, raising = root.handlers[:], root.level, logging.raiseExceptions
     root.handlers = []
     yield
     for handler in root.handlers:
@@ -23,24 +26,88 @@ def _as_before():
     root.handlers = before
     root.setLevel(level)
     logging.captureWarnings(False)
+    logging.raiseExceptions = raising
 
 
-def test_one_line_a_record_on_stderr_and_in_the_file(tmp_path, capfd):
+def _records(settings, process="api"):
+    text = (settings.log_dir / f"{process}.log").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_line_a_record_on_stderr_and_one_object_in_the_file(tmp_path, capfd):
     settings = Settings(data_dir=tmp_path)
     logs.configure("api", settings)
     logger = logging.getLogger("app.x")
-    logger.info("two\nlines of %s", "µJ\x1b[31m")
+    logger.info("two\nlines of %s", "µJ\x1b[31m\u2028\ud800")
     try:
         raise ValueError("why")
     except ValueError:
         logger.exception("it failed")
     logger.debug("not asked for")
-    lines = (settings.log_dir / "api.log").read_text().splitlines()
+    lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
     assert all(LINE.fullmatch(line) for line in lines)
-    assert lines[0].endswith(r"INFO api app.x: two\nlines of µJ\x1b[31m")
+    assert lines[0].endswith(r"INFO api app.x: two\nlines of µJ\x1b[31m\u2028\ud800")
     assert lines[1].endswith(r"\nValueError: why")
-    assert capfd.readouterr().err.splitlines() == lines
+    info, error = _records(settings)
+    assert list(info) == ["time", "level", "process", "logger", "message"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", info.pop("time"))
+    assert info == {
+        "level": "INFO",
+        "process": "api",
+        "logger": "app.x",
+        "message": "two\nlines of µJ\x1b[31m\u2028\ud800",
+    }
+    assert error["message"] == "it failed"
+    assert error["exception"].endswith("ValueError: why")
+
+
+def test_what_a_record_is_about_stands_in_it(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    logs.configure("api", settings)
+    logger = logging.getLogger("app.x")
+    with logs.about(request_id="r1"):
+        with logs.about(job_id="j1"):
+            logger.info("both", extra={"duration_ms": 1.5, "color_message": "\x1b"})
+        logger.info("one")
+    logger.info({"none": 1})
+    both, one, none = _records(settings)
+    assert (both["request_id"], both["job_id"], both["duration_ms"]) == ("r1", "j1", 1.5)
+    assert "color_message" not in both
+    assert (one["request_id"], "job_id" in one) == ("r1", False)
+    assert not {"request_id", "job_id", "exception"} & set(none)
+    assert none["message"] == "{'none': 1}"
+
+
+async def test_what_runs_at_the_same_time_is_not_mixed_up(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    logs.configure("api", settings)
+
+    async def request(name):
+        with logs.about(request_id=name):
+            await asyncio.sleep(0)
+            await asyncio.to_thread(logging.getLogger("app.x").info, name)
+
+    await asyncio.gather(*(request(f"r{n}") for n in range(9)))
+    records = _records(settings)
+    assert len(records) == 9
+    assert all(record["request_id"] == record["message"] for record in records)
+
+
+def test_a_full_disk_neither_raises_nor_floods_stderr(tmp_path, capfd):
+    settings = Settings(data_dir=tmp_path)
+    settings.log_dir.mkdir()
+    (settings.log_dir / "api.log").symlink_to("/dev/full")
+    logs.configure("api", settings)
+    for number in range(3):
+        logging.getLogger("app.x").info("record %s", number)
+    assert [line[-8:] for line in capfd.readouterr().err.splitlines()] == [
+        f"record {number}" for number in range(3)
+    ]
+    rotated, _ = logging.getLogger().handlers
+    with contextlib.suppress(OSError):
+        rotated.stream.close()  # what it could not write is in its buffer
+    rotated.stream = None
 
 
 def test_a_second_call_takes_the_place_of_the_first(tmp_path, capfd):

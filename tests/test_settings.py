@@ -37,3 +37,10 @@ def test_settings_do_not_change():
 
 def test_another_host_is_not_loopback():
     assert not settings.load(host="0.0.0.0").loopback
+
+
+@pytest.mark.parametrize(("heartbeat_s", "lease_s"), [(5, 9.9), (16, None)])
+def test_a_lease_outlasts_two_heartbeats(heartbeat_s, lease_s):
+    with pytest.raises(UsageError, match=r"TRAINWATT_LEASE_S.*TRAINWATT_HEARTBEAT_S"):
+        settings.load(heartbeat_s=heartbeat_s, lease_s=lease_s)
+    assert settings.load(heartbeat_s=5, lease_s=10).lease_s == 10

@@ -129,6 +129,32 @@ def test_it_starts_answers_restarts_its_parts_and_ends_in_order(start):
     assert owner(served.data_dir) is None
 
 
+def test_it_stops_in_the_middle_of_a_training_and_leaves_no_process(start, capsys):
+    served = start().until_ready()
+    spec = {"model_type": "cnn", "epochs": 10_000, "dataset": {"name": "digits"}}
+    with httpx.Client(base_url=served.url, trust_env=False, timeout=30) as client:
+        job = client.post("/v1/jobs", json=spec).raise_for_status().headers["location"]
+        until(lambda: client.get(job).json()["stage"] == "training", "nothing trains")
+    served.started = [served.supervisor, *served.supervisor.children(recursive=True)]
+    began_s = time.monotonic()
+    served.process.terminate()
+    assert served.process.wait(END_S) == 0
+    with capsys.disabled():
+        print(f"\nstopped in {time.monotonic() - began_s:.2f} s")  # noqa: T201
+    assert len(served.started) > 6  # with the training process
+    until(lambda: not served.left(), "something runs on")
+    log = (served.data_dir / "logs" / "serve.log").read_text()
+    assert "is killed" not in log  # every part ended by itself
+
+    again = start().until_ready()
+    with httpx.Client(base_url=again.url, trust_env=False, timeout=30) as client:
+        until(lambda: client.get(job).json()["attempt"] == 2, "it does not run again")
+        client.post(f"{job}/cancel").raise_for_status()
+        until(lambda: client.get(job).json()["finished_at"], "it is not cancelled")
+        first = client.get(f"{job}/report").json()["attempts"][0]
+    assert (first["ended"], first["energy_j"] > 0) == ("stopped", True)
+
+
 def test_a_killed_supervisor_leaves_nothing(start):
     served = start().until_ready()
     assert len(served.started) > 5  # API, worker, its fork server, the database's processes

@@ -1,6 +1,6 @@
 """Energy against work and quality, over the epochs that trained to their end."""
 
-from app.accounting.phases import Span, finished, number, validation_accuracies, whole
+from app.accounting.phases import Span, finished, number, share, validation_accuracies, whole
 from app.domain.readings import Phase
 from app.domain.reports import Efficiency, Quality, Work
 from app.domain.specs import WorkloadFacts
@@ -23,13 +23,19 @@ def work(spans: tuple[Span, ...], facts: WorkloadFacts) -> Work:
     )
 
 
-def quality(spans: tuple[Span, ...]) -> Quality:
-    """Accuracy and loss on the test set; the first of the epochs that validated best."""
+def quality(spans: tuple[Span, ...], target: float | None = None) -> Quality:
+    """Accuracy and loss on the test set; the first of the epochs that validated best.
+
+    Args:
+        spans: the phases.
+        target: the validation accuracy that was asked for; null where none was.
+    """
     test = next((span.facts for span in spans if span.name is Phase.EVALUATION), None)
     return Quality(
-        test_accuracy=number(test, "test_accuracy"),
+        test_accuracy=share(test, "test_accuracy"),
         test_loss=number(test, "test_loss"),
         best_epoch=_best_epoch(spans),
+        target_reached=None if target is None else _target_epoch(spans, target) is not None,
     )
 
 
@@ -38,17 +44,29 @@ def _best_epoch(spans: tuple[Span, ...]) -> int | None:
     return max(accuracies, key=lambda epoch: (accuracies[epoch], -epoch), default=None)
 
 
-def efficiency(spans: tuple[Span, ...], work_: Work) -> Efficiency:
-    """Joules of the finished epochs, per sample, epoch and FLOP, and after the best epoch."""
+def _target_epoch(spans: tuple[Span, ...], target: float | None) -> int | None:
+    """The first epoch that validated at the target; null where none did or there is no target."""
+    if target is None:
+        return None
+    accuracies = validation_accuracies(spans)
+    return min((epoch for epoch, reached in accuracies.items() if reached >= target), default=None)
+
+
+def efficiency(spans: tuple[Span, ...], work_: Work, target: float | None = None) -> Efficiency:
+    """Joules of the finished epochs: per sample, epoch, FLOP, up to the target, after the best."""
     epochs = finished(spans)
     best, training_j = _best_epoch(spans), _joules(epochs)
+    reached = _target_epoch(spans, target)
+    until = tuple(
+        e for e in epochs if reached is not None and e.index is not None and e.index <= reached
+    )
     later = tuple(e for e in epochs if best is not None and e.index is not None and e.index > best)
     return Efficiency(
         training_j=training_j,
         j_per_sample=_ratio(training_j, work_.samples),
         j_per_epoch=_ratio(training_j, len(epochs)),
         flops_per_j=_ratio(work_.flops, training_j),
-        j_to_target=None,
+        j_to_target=_joules(until),
         j_after_best_epoch=None if best is None or training_j is None else _joules(later) or 0.0,
     )
 

@@ -1,6 +1,6 @@
 """Phases that tile a run, what each achieved, and the power between two readings."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,15 +53,21 @@ def _energy_j(parts: Parts, start: int, end: int) -> float | None:
 def number(facts: Mapping[str, Any] | None, name: str) -> float | None:
     """A fact as a finite number; null where it is missing, not a number, or a diverged loss."""
     value = (facts or {}).get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if abs(value) <= sys.float_info.max else None  # an int may be larger
 
 
 def whole(facts: Mapping[str, Any] | None, name: str) -> int | None:
-    """A fact as a whole number; null where it is missing or none."""
+    """A fact that counts something; null where it is missing, not a number, or below 0."""
     value = number(facts, name)
-    return None if value is None else int(value)
+    return None if value is None or value < 0 else int(value)
+
+
+def share(facts: Mapping[str, Any] | None, name: str) -> float | None:
+    """A fact that is a share, as an accuracy; null where it is missing or not from 0 to 1."""
+    value = number(facts, name)
+    return None if value is None or not 0 <= value <= 1 else value
 
 
 def finished(spans_: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -72,7 +78,7 @@ def finished(spans_: tuple[Span, ...]) -> tuple[Span, ...]:
 def validation_accuracies(spans_: tuple[Span, ...]) -> dict[int, float]:
     """The validation accuracy of each epoch that was validated."""
     found = {
-        span.index: number(span.facts, "validation_accuracy")
+        span.index: share(span.facts, "validation_accuracy")
         for span in spans_
         if span.name is Phase.VALIDATION and span.index is not None
     }
@@ -102,7 +108,7 @@ def reports(spans_: tuple[Span, ...]) -> tuple[PhaseReport, ...]:
             energy_j=span.energy_j,
             samples=whole(span.facts, "samples") if span.name is Phase.EPOCH else None,
             loss=number(span.facts, _LOSSES[span.name]) if span.name in _LOSSES else None,
-            train_accuracy=number(span.facts, "train_accuracy"),
+            train_accuracy=share(span.facts, "train_accuracy"),
             validation_accuracy=_accuracy(span, accuracies),
         )
         for span in spans_

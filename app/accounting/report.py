@@ -58,9 +58,9 @@ class _Run:
     readings_sha256: str | None = None
 
 
-def energy_j(readings: Readings) -> float | None:
+def energy_j(readings: Readings, assumptions: AssumptionSet = DEFAULT) -> float | None:
     """The total of an attempt in joules: its components with corrections; null without a figure."""
-    return _total(parts(readings, DEFAULT).known)
+    return _total(parts(readings, assumptions).known)
 
 
 def report(
@@ -72,30 +72,44 @@ def report(
     work: WorkloadFacts,
     intensity: CarbonIntensity,
     earlier: tuple[AttemptEnergy, ...] = (),
+    assumptions: AssumptionSet = DEFAULT,
 ) -> EnergyReport:
     """The report of an attempt from what its meter saw, whether it ended well or was cut.
 
     Args:
         readings: of this attempt, at least one.
         job_id: the job that the attempt is of.
-        spec: what was asked for; only its identity is used.
+        spec: what was asked for; its identity and its target accuracy are used.
         status: how the job ended.
         work: the workload's facts.
         intensity: the price of a kilowatt-hour, and the PUE.
         earlier: closed attempts of the same job, which `spent_j` adds up too.
+        assumptions: the constants that estimates rest on.
 
     Raises:
         ValueError: there is not one reading.
     """
     if not readings.readings:
         raise ValueError("expected at least one reading, received none")
-    run = _measured(readings, status, earlier)
-    return _build(run, job_id=job_id, spec=spec, status=status, work=work, intensity=intensity)
+    return _build(
+        _measured(readings, status, earlier, assumptions),
+        job_id=job_id,
+        spec=spec,
+        status=status,
+        work=work,
+        intensity=intensity,
+        assumptions=assumptions,
+    )
 
 
-def _measured(readings: Readings, status: JobStatus, earlier: tuple[AttemptEnergy, ...]) -> _Run:
+def _measured(
+    readings: Readings,
+    status: JobStatus,
+    earlier: tuple[AttemptEnergy, ...],
+    assumptions: AssumptionSet,
+) -> _Run:
     """An attempt with readings."""
-    found = parts(readings, DEFAULT)
+    found = parts(readings, assumptions)
     spans = phases.spans(readings, found)
     duration_s = series.times(readings)[-1]
     this = AttemptEnergy(attempt=readings.attempt, ended=status.value, energy_j=_total(found.known))
@@ -124,12 +138,13 @@ def empty_report(
     finished_at: datetime,
     earlier: tuple[AttemptEnergy, ...] = (),
     lost: AttemptEnergy | None = None,
+    assumptions: AssumptionSet = DEFAULT,
 ) -> EnergyReport:
     """The report of a job of which there is no reading: no duration, null energies.
 
     Args:
         job_id: the job.
-        spec: what was asked for; only its identity is used.
+        spec: what was asked for; its identity and its target accuracy are used.
         status: how the job ended.
         work: the workload's facts.
         intensity: the price of a kilowatt-hour, and the PUE.
@@ -137,6 +152,7 @@ def empty_report(
         earlier: attempts that did run, where the last one never began.
         lost: the attempt that ends here, where one began and its worker was lost before the first
             reading was stored; its energy is null. Null: the job ended while queued.
+        assumptions: the constants that estimates would rest on.
     """
     nothing = without_figure(Method.UNAVAILABLE, reason=NEVER_RAN if lost is None else NO_READINGS)
     attempts = earlier if lost is None else (*earlier, lost)
@@ -146,7 +162,15 @@ def empty_report(
         attempts=attempts,
         trust=trust.without_readings(attempts, lost=lost is not None),
     )
-    return _build(run, job_id=job_id, spec=spec, status=status, work=work, intensity=intensity)
+    return _build(
+        run,
+        job_id=job_id,
+        spec=spec,
+        status=status,
+        work=work,
+        intensity=intensity,
+        assumptions=assumptions,
+    )
 
 
 def _build(
@@ -157,9 +181,10 @@ def _build(
     status: JobStatus,
     work: WorkloadFacts,
     intensity: CarbonIntensity,
+    assumptions: AssumptionSet,
 ) -> EnergyReport:
     """The report: what was read, priced and set against the work."""
-    energy = _energy(run, DEFAULT)
+    energy = _energy(run, assumptions)
     done = efficiency.work(run.spans, work)
     return EnergyReport(
         job_id=job_id,
@@ -175,12 +200,12 @@ def _build(
         phases=phases.reports(run.spans),
         power=run.power,
         work=done,
-        quality=efficiency.quality(run.spans),
-        efficiency=efficiency.efficiency(run.spans, done),
+        quality=efficiency.quality(run.spans, spec.target_accuracy),
+        efficiency=efficiency.efficiency(run.spans, done, spec.target_accuracy),
         trust=run.trust,
         attempts=run.attempts,
         environment=run.environment,
-        assumptions=_assumptions(DEFAULT),
+        assumptions=_assumptions(assumptions),
         readings_sha256=run.readings_sha256,
     )
 

@@ -2,7 +2,9 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
+from app.domain.quantities import Frozen
 from app.domain.report_rows import ReportRow
 from app.domain.reports import Component, EnergyReport
 from app.domain.specs import JobSpec
@@ -44,11 +46,11 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
         country_iso_code=emissions.country_iso_code,
         region=emissions.region,
         pue=emissions.pue,
-        **dict(work),
+        **_known(work),
         test_accuracy=report.quality.test_accuracy,
         test_loss=report.quality.test_loss,
         best_epoch=report.quality.best_epoch,
-        **dict(report.efficiency),
+        **_known(report.efficiency),
         grade=report.trust.grade,
         reasons=" ".join(reason.code for reason in report.trust.reasons),
         contention_share=report.trust.contention_share,
@@ -59,7 +61,7 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
     )
 
 
-def _asked(spec: JobSpec) -> dict[str, object]:
+def _asked(spec: JobSpec) -> dict[str, Any]:
     size = spec.size
     return {
         "model_type": spec.model_type,
@@ -75,7 +77,12 @@ def _asked(spec: JobSpec) -> dict[str, object]:
     }
 
 
-def _component(name: str, component: Component) -> dict[str, object]:
+def _known(part: Frozen) -> dict[str, Any]:
+    """Those of its figures that are columns, named alike."""
+    return {name: value for name, value in part if name in ReportRow.model_fields}
+
+
+def _component(name: str, component: Component) -> dict[str, Any]:
     return {
         f"energy_{name}_j": component.energy_j,
         f"energy_{name}_low_j": component.low_j,

@@ -1,6 +1,6 @@
 """Counters as differences: corrected joules at every reading, loads between them, windows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.domain.readings import Reading, Readings
@@ -48,10 +48,17 @@ def cumulative(
     if sensor and _longest_standstill_s(known) > STOPPED_S:
         return Fault("counter_stopped", f"the counter stood still for over {STOPPED_S:g} s")
     start_j = counter[0]
-    return tuple(
-        (interpolate(known, t) if j is None else j) - start_j
-        for t, j in zip(t_s, counter, strict=True)
-    )
+    return tuple(joules - start_j for joules in _filled(t_s, counter))
+
+
+def _filled(t_s: Sequence[float], counter: Sequence[float | None]) -> Iterator[float]:
+    """Every value of a counter; a missing one lies between its neighbours, in order as in time."""
+    known = [n for n, joules in enumerate(counter) if joules is not None]
+    for one, two in zip(known, known[1:], strict=False):
+        ends = [(t_s[n], counter[n] or 0.0) for n in (one, two)]
+        yield ends[0][1]
+        yield from (min(interpolate(ends, t_s[n]), ends[1][1]) for n in range(one + 1, two))
+    yield counter[known[-1]] or 0.0
 
 
 def _longest_standstill_s(known: Sequence[tuple[float, float]]) -> float:

@@ -9,7 +9,10 @@ from app import __version__
 from app.api import docs, routes
 from app.api.auth import Auth
 from app.api.guard import LOOPBACK_NAMES, Guard
+from app.api.metrics import Metered, Metrics
 from app.api.problems import add_handlers
+from app.api.routes.reports import StoredReport
+from app.api.stopping import Stopping
 from app.service import Service
 
 DESCRIPTION = """Submit a training, and get what it cost in energy, with an interval and how sure
@@ -33,8 +36,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_service() as service:
+            app.state.stopping = Stopping()
             app.state.service = service
-            yield
+            with app.state.stopping.on_signals():
+                yield
             app.state.service = None
 
     app = FastAPI(
@@ -49,8 +54,11 @@ def create_app(
         lifespan=lifespan,
     )
     app.add_middleware(Auth, key=key)
-    app.add_middleware(Guard, hosts=LOOPBACK_NAMES if key is None else None)  # the outer one
+    app.add_middleware(Guard, hosts=LOOPBACK_NAMES if key is None else None)
+    app.state.metrics = Metrics()
+    app.add_middleware(Metered, metrics=app.state.metrics)  # the outermost one
     add_handlers(app)
+    app.router.routes.append(StoredReport())  # the first one
     app.include_router(routes.router)
     app.include_router(docs.router)
     docs.describe(app)

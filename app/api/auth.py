@@ -6,6 +6,7 @@ is refused, however the server was started.
 
 import ipaddress
 import secrets
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
@@ -84,7 +85,11 @@ class Auth:
 
 def _arrived_on_loopback(scope: Scope) -> bool:
     """Whether the connection's own end is a loopback address, or no address at all."""
-    host = (scope.get("server") or ("", None))[0]
+    return _is_loopback((scope.get("server") or ("", None))[0])
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -21,12 +21,14 @@ from app.api.problems import (
     Problem,
 )
 from app.domain.errors import (
+    IdempotencyError,
     NotFoundError,
     QueueFullError,
     SpecError,
     StateError,
     UnavailableError,
 )
+from app.domain.events import JobEvent
 
 ASSETS = {  # of swagger-ui, as the package fastapi-swagger carries it
     "swagger-ui-bundle.js": "text/javascript",
@@ -77,14 +79,18 @@ PROBLEMS: dict[int, tuple[Kind, str]] = {
 router = APIRouter(include_in_schema=False)
 
 
+CONFLICT = (KINDS[IdempotencyError], "The `Idempotency-Key` came with another spec before")
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: these errors, and those that every route has."""
     everywhere = {400, 401, 403, 422, 500}
-    return {status: _documented(status) for status in sorted({*everywhere, *statuses})}
+    return {s: documented(*PROBLEMS[s]) for s in sorted({*everywhere, *statuses})}
 
 
-def _documented(status: int) -> dict[str, Any]:
-    kind, words = PROBLEMS[status]
+def documented(kind: Kind, words: str) -> dict[str, Any]:
+    """One of the `responses` of a route."""
+    status = kind.status
     example: dict[str, Any] = {
         "type": TYPE_PREFIX + kind.slug,
         "title": kind.title,
@@ -92,7 +98,7 @@ def _documented(status: int) -> dict[str, Any]:
         "detail": f"{words}.",
         "request_id": "9f6c5a1e0d3b4c7f8a2e1d0c9b8a7f6e",
     }
-    if status == 409:
+    if kind is KINDS[StateError]:
         example["job_status"] = "succeeded"
     if status == 422:
         wrong = {"field": "epochs", "expected": "an integer ≥ 1 and ≤ 10000", "received": 0}
@@ -120,6 +126,11 @@ def query(model: type[BaseModel]) -> dict[str, Any]:
     return {"parameters": parameters}
 
 
+def header(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
+    """One of the `parameters` of a route that reads this header itself."""
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": words}
+
+
 def describe(app: FastAPI) -> None:
     """Let the app make its OpenAPI description once, with the schemas that routes only refer to."""
 
@@ -141,9 +152,10 @@ def describe(app: FastAPI) -> None:
 
 
 def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
-    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = description["components"]["schemas"]
-    schemas |= {**schema.pop("$defs"), "Problem": schema}
+    for model in (Problem, JobEvent):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs"), model.__name__: schema}
     bearer = {"type": "http", "scheme": "bearer", "description": "needed off loopback alone"}
     description["components"]["securitySchemes"] = {"key": bearer}
     for path, operations in description["paths"].items():

@@ -2,25 +2,34 @@
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import Kind, internal_error, problem
 from app.api.validation import shown
+from app.logs import about
 
 logger = logging.getLogger(__name__)
+access = logging.getLogger("app.api.access")
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+FIRST_ERROR = 400
+JOB_PATH = re.compile(r"/v1/jobs/([A-Za-z0-9_-]{1,64})(?:/.*)?")
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 FOREIGN_HOST = Kind(400, "foreign-host", "Not a name of this service")
 
 
 class Guard:
     """ASGI middleware: gives each request an identifier and lets nothing out but clean answers.
+
+    Every record that is logged meanwhile carries the identifier, and one tells of the request.
 
     A page of a foreign site can make its own name resolve to 127.0.0.1 (DNS rebinding) and so read
     a service without keys; its requests carry that name in `Host`, and are refused.
@@ -36,13 +45,22 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = _request_id(headers.get("x-request-id", ""))
+        request_id = _request_id(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id)
+        job = JOB_PATH.fullmatch(scope["path"])
+        began_s = time.perf_counter()
+        with about(request_id=request_id, job_id=job and job[1]):
+            try:
+                await self._answer(scope, receive, answer)
+            finally:
+                _log(scope, answer.status, time.perf_counter() - began_s)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        headers = Headers(scope=scope)
         if not self._known(headers.getlist("host")):
             detail = f"This service does not answer to the name {shown(headers.get('host'))}."
-            await problem(request_id, FOREIGN_HOST, detail)(scope, receive, answer)
+            await problem(answer.request_id, FOREIGN_HOST, detail)(scope, receive, answer)
             return
         await self._serve(scope, receive, answer)
 
@@ -68,16 +86,32 @@ class _Answer:
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.started = False
+        self.status: int | None = None
         self.request_id = request_id
         self._send = send
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.request_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            self.started, self.status = True, message["status"]
+            given = (b"x-request-id", self.request_id.encode())
+            message["headers"] = [*message.get("headers", ()), given, NO_SNIFF]
         await self._send(message)
+
+
+def _log(scope: Scope, status: int | None, duration_s: float) -> None:
+    """One record of a request, without its query, which may hold a key."""
+    quiet = scope["method"] in READS and status is not None and status < FIRST_ERROR
+    duration_ms = round(duration_s * 1000, 1)
+    what = {"method": scope["method"], "path": scope["path"], "status": status}
+    access.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "%s %s: %s after %.1f ms",
+        scope["method"],
+        scope["path"],
+        status or "no answer",
+        duration_ms,
+        extra={**what, "duration_ms": duration_ms},
+    )
 
 
 def _request_id(given: str) -> str:

@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from app.api.validation import MAX_TEXT, shown
 from app.domain.errors import (
+    IdempotencyError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -46,7 +48,7 @@ class Problem(BaseModel):
     detail: str
     request_id: str = Field(description="also in the header X-Request-ID and in the log")
     errors: list[FieldProblem] = Field(default=[], description="422: the fields that do not hold")
-    job_status: str | None = Field(default=None, description="409: the status that the job is in")
+    job_status: str | None = Field(default=None, description="409 wrong-state: what the job is in")
     reasons: list[str] = Field(default=[], description="503 of /readyz: what is not ready yet")
 
 
@@ -64,6 +66,7 @@ KINDS: dict[type[TrainwattError], Kind] = {
     SpecError: Kind(422, "spec-refused", "What was sent cannot be honoured"),
     NotFoundError: Kind(404, "not-found", "There is no such thing"),
     StateError: Kind(409, "wrong-state", "Its state does not allow this"),
+    IdempotencyError: Kind(409, "idempotency-conflict", "The key stands for something else"),
     QueueFullError: Kind(429, "queue-full", "The queue is full", retry_after_s=10),
     UnavailableError: Kind(503, "unavailable", "Something that is needed does not answer", 5),
 }
@@ -132,7 +135,18 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if detail == HTTPStatus(status).phrase:  # the router's, which does not name the path
         detail = f"{kind.title}: {shown(request.method)} {shown(request.url.path)}."
-    return problem(request.state.request_id, kind, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the first route's methods alone
+        headers |= _allowed(request)
+    return problem(request.state.request_id, kind, detail, headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """The header that names every method of a documented path."""
+    for path, operations in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].fullmatch(request.url.path):
+            return {"Allow": ", ".join(sorted(map(str.upper, operations)))}
+    return {}
 
 
 async def _on_path(request: Request, _: Exception) -> Response:

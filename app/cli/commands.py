@@ -17,7 +17,7 @@ from app.cli import INTERRUPTED, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
-from app.client import Client, as_job, job_path, parse
+from app.client import Client, as_job, job_path, key_header, parse
 from app.domain.errors import (
     QueueFullError,
     SpecError,
@@ -153,11 +153,19 @@ def worker(
     healthcheck: Annotated[
         bool, typer.Option("--healthcheck", help="Exit 0 if this host's worker is alive.")
     ] = False,
+    drain: Annotated[
+        bool,
+        typer.Option(
+            "--drain", help="SIGTERM finishes the running job first; a second one puts it back."
+        ),
+    ] = False,
 ) -> None:
     """Run one measuring worker on TRAINWATT_DATABASE_URL."""
     if healthcheck:
         _check_worker()
         return
+    if drain:
+        os.environ["TRAINWATT_DRAIN"] = "1"
     sys.stdout.flush()  # a process of its own module: the fork server imports `__main__` again
     os.execv(sys.executable, [sys.executable, "-P", "-m", "app.worker"])
 
@@ -167,12 +175,16 @@ def worker(
 def submit(
     body: Body,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Sent again, it gives the same job.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Queue one training."""
     checked(body)
     with _client() as client:
-        data = client.call("POST", "/v1/jobs", body=body)
+        headers = key_header(idempotency_key)
+        data = client.call("POST", "/v1/jobs", body=body, headers=headers)
         if wait:
             _watch(client, data["id"], as_json=as_json)
         _show_job(data, as_json=as_json)
@@ -277,10 +289,34 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @cli.command()
-def report(job_id: JobId, as_json: AsJson = False) -> None:
-    """Print the energy report of a finished job."""
+def report(
+    job_id: JobId,
+    *,
+    assumptions: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Estimate with this set of assumptions.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Price in this country, as FRA.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="… in this region of it, or of the report's.")
+    ] = None,
+    intensity: Annotated[
+        float | None, typer.Option(metavar="G", help="… at this many g CO2e per kWh.")
+    ] = None,
+    pue: Annotated[float | None, typer.Option(help="… with this PUE, 1 or more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the energy report of a finished job, or evaluate its readings again."""
+    params = {
+        "assumptions": assumptions,
+        "country_iso_code": country,
+        "region": region,
+        "intensity_g_per_kwh": intensity,
+        "pue": pue,
+    }
     with _client() as client:
-        data = client.call("GET", f"{job_path(job_id)}/report")
+        data = client.call("GET", f"{job_path(job_id)}/report", params=params)
     _show_report(data, as_json=as_json)
 
 

@@ -4,9 +4,11 @@ TrainwattError
 ├── SpecError          the job spec asks for what cannot be done: change the named field
 ├── NotFoundError      there is no such thing: look the identifier up
 ├── StateError         the thing exists, but not in a state that allows this
+├── IdempotencyError   a key stands for something else already: take another key
 ├── QueueFullError     too much waits already: try again later
 ├── UsageError         a setting, an argument or a path is wrong: change it
 ├── UnavailableError   something that we depend on does not answer: start it, or wait
+│   └── FullError      the database answers that its disk is full: free some space
 ├── MeterError         the energy meter gave no reading
 └── TrainingError      the training process ended without a result
 """
@@ -56,6 +58,10 @@ class StateError(TrainwattError):
         super().__init__(message)
 
 
+class IdempotencyError(TrainwattError):
+    """The idempotency key of a submission stands for another one."""
+
+
 class QueueFullError(TrainwattError):
     """The queue holds as many jobs as the settings allow."""
 
@@ -66,6 +72,10 @@ class UsageError(TrainwattError):
 
 class UnavailableError(TrainwattError):
     """A database, a service or a process does not answer; the text says what to do."""
+
+
+class FullError(UnavailableError):
+    """The database answers, but its disk is full."""
 
 
 class MeterError(TrainwattError):

@@ -1,11 +1,27 @@
 """A report as one flat row, for tables: every column by itself, always in this order."""
 
 from datetime import datetime
+from typing import Literal
 
 from app.domain.jobs import JobStatus
 from app.domain.quantities import Frozen
 from app.domain.readings import Method
 from app.domain.reports import Grade
+
+# What rows can be sorted by, each with an index; with `-` the largest or newest come first.
+ReportSort = Literal[
+    "finished_at",
+    "-finished_at",
+    "energy_total_j",
+    "-energy_total_j",
+    "co2e_g",
+    "-co2e_g",
+    "test_accuracy",
+    "-test_accuracy",
+    "j_per_sample",
+    "-j_per_sample",
+]
+NEWEST_FIRST: ReportSort = "-finished_at"
 
 
 class ReportRow(Frozen):

@@ -151,6 +151,7 @@ class Quality(Frozen):
     test_accuracy: float | None
     test_loss: float | None
     best_epoch: int | None
+    target_reached: bool | None = None  # whether an epoch validated at `target_accuracy`
 
 
 class Efficiency(Frozen):

@@ -65,11 +65,11 @@ class Execution(SpecPart):
 
 
 class Limits(SpecPart):
-    """Where a run is stopped: seconds from `starting`. Limits on joules and grams come later."""
+    """Where a run is stopped: seconds from `starting`, joules and grams of all its attempts."""
 
     timeout_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 3600
-    energy_j: None = None
-    emissions_g: None = None
+    energy_j: Annotated[float | None, Field(gt=0, le=10**12)] = None
+    emissions_g: Annotated[float | None, Field(gt=0, le=10**9, description="of CO2e")] = None
 
 
 class Placement(SpecPart):
@@ -118,7 +118,9 @@ class JobSpec(SpecPart):
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     execution: Execution = Execution()
-    target_accuracy: None = None
+    target_accuracy: Annotated[
+        float | None, Field(gt=0, le=1, description="on validation: ends at that epoch's end")
+    ] = None
     limits: Limits = Limits()
     placement: Placement = Placement()
     priority: Annotated[int, Field(ge=-100, le=100)] = 0

@@ -1,5 +1,7 @@
 """What can be asked of the system, shared by all servers: each room adds a part to `Service`."""
 
+from app.service.evaluation import Evaluations
+from app.service.events import Events
 from app.service.jobs import Jobs
 from app.service.reports import Reports
 from app.service.state import State
@@ -7,5 +9,5 @@ from app.service.state import State
 __all__ = ["Service"]
 
 
-class Service(Jobs, Reports, State):
+class Service(Jobs, Events, Evaluations, Reports, State):
     """The system as its users see it. Every method may raise UnavailableError."""

@@ -10,6 +10,7 @@ from app.accounting.report import empty_report
 from app.domain.errors import FieldError, SpecError
 from app.domain.hosts import Host, worker_trouble
 from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
+from app.domain.quantities import CarbonIntensity
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec, WorkloadFacts
 from app.service.core import Core
@@ -33,7 +34,7 @@ class Jobs(Core):
         """
         errors = [*_unstorable(spec)]
         try:
-            self._intensity(spec)
+            errors += _unpriced(spec, self._intensity(spec))
         except SpecError as error:
             errors += error.errors
         try:
@@ -51,15 +52,20 @@ class Jobs(Core):
         living = [h for h in hosts if not worker_trouble((h,), h.name, now=now, lease_s=lease_s)]
         return tuple(living) or hosts
 
-    async def submit(self, spec: JobSpec) -> Job:
-        """Queue a job.
+    async def submit(self, spec: JobSpec, *, key: str | None = None) -> Job:
+        """Queue a job, or find the one that was queued under this idempotency key.
+
+        What was taken once is found again, whatever the queue and the hosts have become.
 
         Raises:
             SpecError: as `check`.
             QueueFullError: as many jobs wait as the settings allow.
+            IdempotencyError: the key stands for another spec.
         """
+        if key is not None and (job := await self._store.submitted(spec, key)):
+            return job
         await self.check(spec)
-        return await self._store.submit(spec, max_queued=self._settings.max_queued_jobs)
+        return await self._store.submit(spec, max_queued=self._settings.max_queued_jobs, key=key)
 
     async def get(self, job_id: str) -> Job:
         """The job; NotFoundError where there is none."""
@@ -114,6 +120,18 @@ def _unstorable(spec: JobSpec) -> Iterable[FieldError]:
         for field, text in texts.items()
         if text and "\0" in text
     ]
+
+
+def _unpriced(spec: JobSpec, price: CarbonIntensity) -> Iterable[FieldError]:
+    """A limit in grams that could not be kept."""
+    limit_g = spec.limits.emissions_g
+    if limit_g is not None and price.g_per_kwh is None:
+        yield FieldError(
+            field="limits.emissions_g",
+            expected="null while no carbon intensity is known: give carbon.country_iso_code or "
+            "carbon.intensity_g_per_kwh, or set TRAINWATT_COUNTRY_ISO_CODE",
+            received=limit_g,
+        )
 
 
 def _misfits(spec: JobSpec, facts: WorkloadFacts, hosts: tuple[Host, ...]) -> Iterable[FieldError]:

@@ -1,12 +1,15 @@
 """What can be trained, where, and whether that works now."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.domain.errors import UnavailableError
 from app.domain.hosts import Host, worker_trouble
 from app.service.core import Core
 from app.workloads import catalogue
+
+if TYPE_CHECKING:
+    from app.storage.store import Figures
 
 
 class State(Core):
@@ -19,6 +22,10 @@ class State(Core):
     def workloads(self) -> dict[str, Any]:
         """What can be trained, as JSON."""
         return catalogue.listing()
+
+    async def figures(self) -> "Figures":
+        """What is counted over all jobs and hosts, as of now."""
+        return await self._store.figures()
 
     async def unready(self) -> tuple[str, ...]:
         """Why jobs cannot be served yet, a sentence each; nothing where they can."""

@@ -5,6 +5,7 @@ and changes nothing where the job is not running that attempt any more.
 """
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,14 +16,22 @@ from app.domain.jobs import TRANSITIONS, Job, JobError, JobStatus, Progress, Sta
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.storage.database import Database
-from app.storage.jobs import store_report
 from app.storage.recovery import end_task
+from app.storage.reports import store_report
 from app.storage.rows import SELECT_JOB, from_live, header_of, job_from, pack, storable, unpack
 from app.storage.tables import attempts, jobs, live_readings
 
 
+class Standing(Enum):
+    """How an attempt stands, as a write of it has found."""
+
+    GOES_ON = "goes on"
+    CANCELLED = "cancelled"  # written, and a user asks for its end
+    FENCED = "fenced"  # nothing was written: the attempt is not the newest any more, or has ended
+
+
 class AttemptRecords(Database):
-    """The attempts; each write answers false where it was fenced."""
+    """The attempts; nothing is written of one that was fenced."""
 
     async def claim(self, job_id: str, host: str) -> Job | None:
         """Take a waiting job: it runs, and its attempt is one more; null if it does not wait."""
@@ -55,16 +64,18 @@ class AttemptRecords(Database):
                 )
             )
 
-    async def begin_attempt(self, job_id: str, attempt: int, readings: Readings) -> bool:
+    async def begin_attempt(self, job_id: str, attempt: int, readings: Readings) -> Standing:
         """Store what is known of an attempt before its readings, and its first readings."""
         async with self.transaction() as connection:
-            if not await _write(connection, job_id, attempt, {}):
-                return False
+            standing = await _write(connection, job_id, attempt, {})
+            if standing is Standing.FENCED:
+                return standing
             await connection.execute(
                 attempts.update().where(_is(job_id, attempt)).values(header=header_of(readings))
             )
-            await _add(connection, job_id, attempt, readings.readings)
-            return True
+            there = await _count(connection, job_id, attempt)
+            await _add(connection, job_id, attempt, readings.readings[there:])
+            return standing
 
     async def append(
         self,
@@ -74,18 +85,32 @@ class AttemptRecords(Database):
         *,
         stage: Stage | None = None,
         progress: Progress | None = None,
-    ) -> bool:
-        """Store further readings; stage and progress stay as they are where none is given."""
+        known: int | None = None,
+    ) -> Standing:
+        """Store further readings; stage and progress stay as they are where none is given.
+
+        Args:
+            job_id: the job.
+            attempt: its attempt.
+            readings: those that follow the stored ones.
+            stage: what the job does now.
+            progress: how far it is.
+            known: how many were stored before, where an earlier try may have stored some of
+                `readings` without our knowledge; these are left out.
+        """
         news: dict[str, Any] = {}
         if stage is not None:
             news["stage"] = stage.value
         if progress is not None:
             news["progress"] = progress.model_dump_json()
         async with self.transaction() as connection:
-            if not await _write(connection, job_id, attempt, news):
-                return False
+            standing = await _write(connection, job_id, attempt, news)
+            if standing is Standing.FENCED:
+                return standing
+            if known is not None:
+                readings = readings[await _count(connection, job_id, attempt) - known :]
             await _add(connection, job_id, attempt, readings)
-            return True
+            return standing
 
     async def finish(
         self,
@@ -113,7 +138,7 @@ class AttemptRecords(Database):
             "finished_at": sa.func.now(),
         }
         async with self.transaction() as connection:
-            if not await _write(connection, job_id, attempt, end):
+            if await _write(connection, job_id, attempt, end) is Standing.FENCED:
                 return False
             await store_report(connection, report)
             await _close(
@@ -152,7 +177,8 @@ class AttemptRecords(Database):
             old_task = await connection.scalar(
                 sa.select(jobs.c.queue_id).where(jobs.c.id == job_id).with_for_update()
             )
-            if not await _write(connection, job_id, attempt, back, ~jobs.c.cancel_requested):
+            standing = await _write(connection, job_id, attempt, back, ~jobs.c.cancel_requested)
+            if standing is Standing.FENCED:
                 return False
             await _close(connection, job_id, attempt, ended=ended, energy_j=energy_j, readings=None)
             if finish_queue_row and old_task is not None:
@@ -203,12 +229,12 @@ async def _write(
     attempt: int,
     values: dict[str, Any],
     *more: sa.ColumnElement[bool],
-) -> bool:
-    """The fence: change a job that runs this attempt; false where it does not any more.
+) -> Standing:
+    """The fence: change a job that runs this attempt, or find that it does not any more.
 
     The row stays locked until the transaction ends, so what follows in it is fenced too.
     """
-    done = await connection.execute(
+    cancelled = await connection.scalar(
         jobs.update()
         .where(
             jobs.c.id == job_id,
@@ -217,8 +243,19 @@ async def _write(
             *more,
         )
         .values(attempt=attempt, **values)
+        .returning(jobs.c.cancel_requested)
     )
-    return done.rowcount == 1
+    if cancelled is None:
+        return Standing.FENCED
+    return Standing.CANCELLED if cancelled else Standing.GOES_ON
+
+
+async def _count(connection: AsyncConnection, job_id: str, attempt: int) -> int:
+    """How many readings of a running attempt are stored."""
+    stored = sa.select(sa.func.count()).where(
+        live_readings.c.job_id == job_id, live_readings.c.attempt == attempt
+    )
+    return int(await connection.scalar(stored) or 0)
 
 
 async def _add(

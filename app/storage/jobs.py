@@ -1,24 +1,23 @@
-"""Jobs as users see them: submit, get, list, cancel, report."""
+"""Jobs as users see them: submit, get, list, cancel."""
 
-import base64
-import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounting.rows import row
-from app.domain.errors import FieldError, NotFoundError, QueueFullError, SpecError, StateError
+from app.domain.errors import FieldError, QueueFullError, SpecError, StateError
 from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.database import Database
-from app.storage.rows import SELECT_JOB, job_from, storable
-from app.storage.tables import jobs, reports, totals
+from app.storage.idempotency import forget_old_keys, job_of_key, keep_key
+from app.storage.pages import matches, possible, read_cursor, write_cursor, wrong_cursor
+from app.storage.reports import store_report
+from app.storage.rows import SELECT_JOB, fetch_job, job_from, storable
+from app.storage.tables import jobs
 
 SUBMIT_LOCK = 7_236_451_908_112_002  # held while the queue is counted and a job is added
 
@@ -34,23 +33,40 @@ class JobPage:
 class JobRecords(Database):
     """The jobs, for those who ask for them."""
 
-    async def submit(self, spec: JobSpec, *, max_queued: int) -> Job:
-        """Add a job and its queue task in one transaction.
+    async def submit(self, spec: JobSpec, *, max_queued: int, key: str | None = None) -> Job:
+        """Add a job and its queue task in one transaction; where the key has one, that job.
 
         Raises:
             SpecError: a tag holds what cannot be stored.
             QueueFullError: `max_queued` jobs wait already.
+            IdempotencyError: the key stands for another spec.
         """
         _check_tags(spec)
         async with self.transaction() as connection:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMIT_LOCK)))
+            await forget_old_keys(connection)
+            if key is not None and (known := await job_of_key(connection, key, spec)):
+                return await fetch_job(connection, known)
             await _check_room(connection, max_queued)
             job_id = await connection.scalar(_insert(spec))
-            job = await _fetch(connection, str(job_id))
+            job = await fetch_job(connection, str(job_id))
+            if key is not None:
+                await keep_key(connection, key, spec, job.id)
             queue_id = await self.defer(connection, job)
             await connection.execute(
                 jobs.update().where(jobs.c.id == job.id).values(queue_id=queue_id)
             )
-            return await _fetch(connection, job.id)
+            return await fetch_job(connection, job.id)
+
+    async def submitted(self, spec: JobSpec, key: str) -> Job | None:
+        """The job that was submitted under a key that is still kept; null where there is none.
+
+        Raises:
+            IdempotencyError: the key stands for another spec.
+        """
+        async with self.transaction() as connection:
+            known = await job_of_key(connection, key, spec)
+            return await fetch_job(connection, known) if known else None
 
     async def get(self, job_id: str) -> Job:
         """A job as it is now.
@@ -59,7 +75,7 @@ class JobRecords(Database):
             NotFoundError: there is none with this id.
         """
         async with self.transaction() as connection:
-            return await _fetch(connection, job_id)
+            return await fetch_job(connection, job_id)
 
     async def list_jobs(
         self, wanted: JobFilter = EVERY_JOB, *, limit: int = 50, cursor: str | None = None
@@ -71,11 +87,11 @@ class JobRecords(Database):
         """
         if limit < 1:
             raise SpecError(FieldError(field="limit", expected="1 or more", received=limit))
-        query = SELECT_JOB.where(*_matches(wanted))
+        query = SELECT_JOB.where(*matches(wanted))
         if cursor is not None:
             query = query.where(_before(cursor))
         query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
-        if not all(map(storable, _texts(wanted))):
+        if not possible(wanted):
             return JobPage(items=(), next_cursor=None)
         async with self.transaction() as connection:
             found = [job_from(row) for row in await connection.execute(query)]
@@ -103,46 +119,7 @@ class JobRecords(Database):
                 await connection.execute(this.values(cancel_requested=True))
             if queue_id is not None:
                 await self.abort(connection, queue_id)
-            return await _fetch(connection, job.id)
-
-    async def report(self, job_id: str) -> bytes | None:
-        """The JSON of a job's report as it was stored; null while the job is not final.
-
-        Raises:
-            NotFoundError: there is no job with this id.
-        """
-        async with self.transaction() as connection:
-            await _fetch(connection, job_id)
-            body = await connection.scalar(
-                sa.select(reports.c.body).where(reports.c.job_id == job_id)
-            )
-        return bytes(body) if body is not None else None
-
-
-async def store_report(connection: AsyncConnection, report: EnergyReport) -> None:
-    """Store the report of a job that becomes final in this transaction, and count the job."""
-    job = await _fetch(connection, report.job_id)
-    flat = row(report, spec=job.spec, created_at=job.created_at)
-    await connection.execute(
-        reports.insert().values(
-            job_id=report.job_id,
-            body=report.model_dump_json().encode(),
-            row=flat.model_dump_json(),
-            finished_at=sa.func.now(),
-            energy_total_j=flat.energy_total_j,
-            co2e_g=flat.co2e_g,
-            test_accuracy=flat.test_accuracy,
-            j_per_sample=flat.j_per_sample,
-        )
-    )
-    counted = insert(totals).values(
-        status=report.status.value, jobs=1, energy_j=flat.energy_spent_j or 0.0
-    )
-    more = {
-        "jobs": totals.c.jobs + counted.excluded.jobs,
-        "energy_j": totals.c.energy_j + counted.excluded.energy_j,
-    }
-    await connection.execute(counted.on_conflict_do_update(index_elements=["status"], set_=more))
+            return await fetch_job(connection, job.id)
 
 
 def _check_tags(spec: JobSpec) -> None:
@@ -159,7 +136,6 @@ def _check_tags(spec: JobSpec) -> None:
 
 
 async def _check_room(connection: AsyncConnection, max_queued: int) -> None:
-    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMIT_LOCK)))
     waiting = await connection.scalar(
         sa.select(sa.func.count()).where(jobs.c.status == JobStatus.QUEUED.value)
     )
@@ -186,39 +162,12 @@ def _insert(spec: JobSpec) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]
     )
 
 
-async def _fetch(connection: AsyncConnection, job_id: str) -> Job:
-    missing = NotFoundError(f"there is no job {job_id!r}")
-    if not storable(job_id):
-        raise missing
-    row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one_or_none()
-    if row is None:
-        raise missing
-    return job_from(row)
-
-
 async def _lock(connection: AsyncConnection, job_id: str) -> tuple[Job, int | None]:
     """A job that nobody else changes until the transaction ends, and its id in the queue."""
     if storable(job_id):
         await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
-    job = await _fetch(connection, job_id)
+    job = await fetch_job(connection, job_id)
     return job, await connection.scalar(sa.select(jobs.c.queue_id).where(jobs.c.id == job_id))
-
-
-def _texts(wanted: JobFilter) -> list[str]:
-    return [text for text in (wanted.model_type, wanted.host, *(wanted.tag or ())) if text]
-
-
-def _matches(wanted: JobFilter) -> Iterator[sa.ColumnElement[bool]]:
-    for column, value in (
-        (jobs.c.status, wanted.status and wanted.status.value),
-        (jobs.c.model_type, wanted.model_type),
-        (jobs.c.host, wanted.host),
-    ):
-        if value is not None:
-            yield column == value
-    if wanted.tag is not None:
-        key, value = wanted.tag
-        yield jobs.c.tags.contains({key: value})
 
 
 def _before(cursor: str) -> sa.ColumnElement[bool]:
@@ -229,20 +178,15 @@ def _before(cursor: str) -> sa.ColumnElement[bool]:
 
 
 def _cursor(job: Job) -> str:
-    return base64.urlsafe_b64encode(
-        json.dumps([job.created_at.isoformat(), job.id]).encode()
-    ).decode()
+    return write_cursor(job.created_at.isoformat(), job.id)
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    wrong = SpecError(
-        FieldError(field="cursor", expected="the `next_cursor` of an answer", received=cursor)
-    )
+    moment, job_id = read_cursor(cursor, 2)
     try:
-        moment, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         created_at = datetime.fromisoformat(moment)
     except (ValueError, TypeError) as error:
-        raise wrong from error
+        raise wrong_cursor(cursor) from error
     if created_at.tzinfo is None or not isinstance(job_id, str) or not storable(job_id):
-        raise wrong
+        raise wrong_cursor(cursor)
     return created_at, job_id

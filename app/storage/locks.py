@@ -1,7 +1,7 @@
 """Named locks that go with the process that holds them."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import psycopg
@@ -17,6 +17,79 @@ KEEPALIVES = (
     "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
 )
 
+KEY = "hashtextextended(%s, 0)"
+# A session of ours that the server still keeps, although its connection broke: it holds our locks.
+END_BROKEN = f"""
+SELECT pg_terminate_backend(pid, 5000) FROM (
+    SELECT DISTINCT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND pid = %s
+      AND (classid::bigint << 32 | objid::bigint) = {KEY}
+) AS broken
+"""
+
+
+class Hold:
+    """Locks on one connection of its own."""
+
+    def __init__(self, url: str, names: tuple[str, ...], connection: Connection) -> None:
+        """Nothing is locked yet."""
+        self._url, self._names = url, names
+        self._pid = connection.info.backend_pid
+        self.connection = connection
+
+    async def lock(self) -> None:
+        """Wait for every lock, in the order of the names.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        try:
+            await self.connection.execute(KEEPALIVES)
+            for name in self._names:
+                await self.connection.execute(f"SELECT pg_advisory_lock({KEY})", [name])
+        except psycopg.OperationalError as error:
+            raise unavailable(self._url, error) from error
+
+    async def renew(self) -> tuple[str, ...]:
+        """Take the locks again where the connection was lost.
+
+        Returns:
+            The names of the locks that somebody else has by now.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        if await _does(self.connection, "SELECT 1"):
+            return ()
+        before = self._pid
+        self.connection = await connect(self._url, autocommit=True)
+        try:
+            return await self._take_again(before)
+        except BaseException as error:
+            await self.connection.close()  # so that the next try takes all of them
+            if isinstance(error, psycopg.OperationalError):
+                raise unavailable(self._url, error) from error
+            raise
+
+    async def _take_again(self, before: int) -> tuple[str, ...]:
+        await self.connection.execute(KEEPALIVES)
+        lost = []
+        for name in self._names:
+            await self.connection.execute(END_BROKEN, [before, name])
+            cursor = await self.connection.execute(f"SELECT pg_try_advisory_lock({KEY})", [name])
+            if not (row := await cursor.fetchone()) or not row[0]:
+                lost.append(name)
+        self._pid = self.connection.info.backend_pid
+        return tuple(lost)
+
+
+Again = Callable[[Callable[[], Awaitable[Hold]]], Awaitable[Hold]]
+"""Does something, and again where the database does not answer."""
+
+
+async def _once(do: Callable[[], Awaitable[Hold]]) -> Hold:
+    return await do()
+
 
 class Locks(Database):
     """The locks of jobs and hosts, and one idle connection for the next who wants some."""
@@ -25,7 +98,7 @@ class Locks(Database):
     _keep_spare = True
 
     @contextlib.asynccontextmanager
-    async def hold(self, *names: str) -> AsyncIterator[None]:
+    async def hold(self, *names: str, again: Again = _once) -> AsyncIterator[Hold]:
         """Hold locks on one connection of its own, taken in this order; waits for who holds one.
 
         The locks go with the connection, and so with this process: the sweep takes a running
@@ -33,16 +106,16 @@ class Locks(Database):
 
         Args:
             names: a job's id, or a name of a host; whoever takes several takes them in one order.
+            again: how to go on where the database is away while we wait.
 
         Raises:
             UnavailableError: the database does not answer.
         """
-        connection = await self._take_connection()
+        held = await again(lambda: self._take(names))
         try:
-            await self._lock(connection, names)
-            yield
+            yield held
         finally:
-            await self._give_back(connection)
+            await self._give_back(held.connection)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -51,20 +124,21 @@ class Locks(Database):
             await self._spare.close()
         await super().close()
 
+    async def _take(self, names: tuple[str, ...]) -> Hold:
+        held = Hold(self._url, names, await self._take_connection())
+        try:
+            await held.lock()
+        except BaseException:
+            await self._give_back(held.connection)
+            raise
+        return held
+
     async def _take_connection(self) -> Connection:
         """The spare one where it still answers, else a new one."""
         spare, self._spare = self._spare, None
         if spare is not None and await _does(spare, "SELECT 1"):
             return spare
         return await connect(self._url, autocommit=True)
-
-    async def _lock(self, connection: Connection, names: tuple[str, ...]) -> None:
-        try:
-            await connection.execute(KEEPALIVES)
-            for name in names:
-                await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
-        except psycopg.OperationalError as error:
-            raise unavailable(self._url, error) from error
 
     async def _give_back(self, connection: Connection) -> None:
         """Unlock now: closing would do it too, but only when the server notices."""

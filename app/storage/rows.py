@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.errors import NotFoundError
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
@@ -37,6 +39,21 @@ def _position() -> sa.ColumnElement[int | None]:
 
 
 SELECT_JOB = sa.select(jobs, _position())
+
+
+async def fetch_job(connection: AsyncConnection, job_id: str) -> Job:
+    """A job as it is now.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    missing = NotFoundError(f"there is no job {job_id!r}")
+    if not storable(job_id):
+        raise missing
+    row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one_or_none()
+    if row is None:
+        raise missing
+    return job_from(row)
 
 
 def job_from(row: Any) -> Job:

@@ -3,14 +3,28 @@
 from app.storage.attempts import AttemptRecords
 from app.storage.hosts import HostRecords
 from app.storage.jobs import JobPage, JobRecords
+from app.storage.live import LiveRecords
 from app.storage.locks import Locks
+from app.storage.notices import Notices
 from app.storage.recovery import Orphan, Recovery
+from app.storage.reports import ReportRecords, RowPage
+from app.storage.totals import Figures, Totals
 
-__all__ = ["JobPage", "Orphan", "Store"]
+__all__ = ["Figures", "JobPage", "Orphan", "RowPage", "Store"]
 
 
-class Store(JobRecords, AttemptRecords, Locks, Recovery, HostRecords):
-    """Jobs for users, attempts and locks for the worker, recovery for the sweep, and hosts.
+class Store(
+    JobRecords,
+    ReportRecords,
+    AttemptRecords,
+    LiveRecords,
+    Notices,
+    Locks,
+    Recovery,
+    HostRecords,
+    Totals,
+):
+    """Jobs and reports for users, attempts and locks for the worker, recovery for the sweep, hosts.
 
     Every method is one transaction and raises `UnavailableError` where the database is gone.
     """

@@ -30,6 +30,8 @@ def _moment() -> sa.TIMESTAMP:
 
 metadata = sa.MetaData()
 
+FILTERS = ("status", "model_type", "host")  # of jobs, and so of their reports
+
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -91,23 +93,30 @@ live_readings = sa.Table(
     sa.Index("live_readings_by_attempt", "job_id", "attempt", "id"),
 )
 
-# `body` is the report as it goes out; `row` is it flattened, with its sort keys beside.
+# `body` is the report as it goes out; `row` is it flattened. Beside it stands what rows are sorted
+# and filtered by, as in the job, and each index is one order to walk along.
 reports = sa.Table(
     "reports",
     metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("row", JsonText, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("model_type", sa.Text, nullable=False),
+    sa.Column("host", sa.Text),
     sa.Column("finished_at", _moment(), nullable=False),
     sa.Column("energy_total_j", sa.Double),
     sa.Column("co2e_g", sa.Double),
     sa.Column("test_accuracy", sa.Double),
     sa.Column("j_per_sample", sa.Double),
-    sa.Index("reports_by_time", "finished_at", "job_id"),
-    sa.Index("reports_by_energy", "energy_total_j", "job_id"),
-    sa.Index("reports_by_emissions", "co2e_g", "job_id"),
-    sa.Index("reports_by_accuracy", "test_accuracy", "job_id"),
-    sa.Index("reports_by_energy_per_sample", "j_per_sample", "job_id"),
+    sa.Index("reports_by_time", "finished_at", "job_id", *FILTERS),
+    sa.Index("reports_by_status", "status", "finished_at", "job_id"),
+    sa.Index("reports_by_model_type", "model_type", "finished_at", "job_id"),
+    sa.Index("reports_by_host", "host", "finished_at", "job_id"),
+    sa.Index("reports_by_energy", "energy_total_j", "job_id", *FILTERS),
+    sa.Index("reports_by_emissions", "co2e_g", "job_id", *FILTERS),
+    sa.Index("reports_by_accuracy", "test_accuracy", "job_id", *FILTERS),
+    sa.Index("reports_by_energy_per_sample", "j_per_sample", "job_id", *FILTERS),
 )
 
 # How many jobs ended in each final status, and what all their attempts used: counted as they end,

@@ -1,7 +1,11 @@
 """The data sets as arrays: loaded once, kept as a file, split by class and seed."""
 
+import io
+import logging
 import os
 import tempfile
+import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +16,8 @@ from numpy.typing import NDArray
 from app.domain.specs import JobSpec, WorkloadFacts
 from app.workloads import datasets
 
+logger = logging.getLogger(__name__)
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Raw = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -19,6 +25,9 @@ Raw = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 # Root mean square of the distances between prototypes, in standard deviations of the noise, in
 # every shape. Of two classes at 4.5, 1.2 % are nearer to the wrong one: nobody scores 100 %.
 DISTANCE = 4.5
+
+STALE_S = 600.0  # a file that is being written is older than this only where its writer is gone
+BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 TEST, VALIDATION, TRAINING, PROTOTYPES = range(4)  # one stream of random numbers for each
 
@@ -117,15 +126,43 @@ def _prototypes(facts: WorkloadFacts, seed: int) -> Floats:
 
 
 def cached(name: str, cache_dir: Path) -> Raw:
-    """Images of 28×28 and labels, from the file if it is there, from their package if not.
+    """Images of 28×28 and labels, from the file if it is good, from their package if not.
 
     Two processes may come at once: each writes a file of its own and renames it into place.
     """
     path = cache_dir / f"{name}.npz"
-    if not path.exists():
-        _write(path, *LOADERS[name]())
-    with np.load(path) as file:
-        return file["images"], file["labels"]
+    _remove_stale(cache_dir)
+    if path.exists():
+        try:
+            return _read(path)
+        except BROKEN as error:
+            logger.warning("the cache file %s is broken (%s) and is made again", path, error)
+    raw = LOADERS[name]()
+    _write(path, *raw)
+    return raw
+
+
+def _read(path: Path) -> Raw:
+    """The arrays of a file.
+
+    Raises:
+        one of BROKEN: it cannot be read, or holds something else.
+    """
+    with np.load(io.BytesIO(path.read_bytes())) as file:  # a broken one would stay open
+        images, labels = file["images"], file["labels"]
+    if images.shape != (len(labels), 28, 28) or {images.dtype, labels.dtype} != {np.dtype("u1")}:
+        raise ValueError(f"{images.shape} {images.dtype}, {labels.shape} {labels.dtype}")
+    return images, labels
+
+
+def _remove_stale(cache_dir: Path) -> None:
+    """Files that a killed process left half written."""
+    for path in cache_dir.glob("*.tmp"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_S:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # its writer has renamed it, or another process was faster
 
 
 def _write(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

@@ -39,7 +39,7 @@ class Prepared:
 
 
 def train(spec: JobSpec, mark: Mark, progress: OnProgress, cache_dir: Path) -> None:
-    """Train, validate after each epoch, evaluate on the test set.
+    """Train until an epoch validates at the target or all are done; evaluate on the test set.
 
     Args:
         spec: what to train.
@@ -58,6 +58,11 @@ def train(spec: JobSpec, mark: Mark, progress: OnProgress, cache_dir: Path) -> N
         score = run_epoch(spec, ready, epoch, progress)
         mark(Phase.VALIDATION, epoch, _trained(score, ready.training.samples))
         ended = _scored("validation", evaluate(ready, ready.validation))
+        if (
+            spec.target_accuracy is not None
+            and ended["validation_accuracy"] >= spec.target_accuracy
+        ):
+            break
     mark(Phase.EVALUATION, None, ended)
     ended = _scored("test", evaluate(ready, ready.test))
     mark(Phase.END, None, {**ended, "peak_memory_bytes": peak_memory_bytes()})

@@ -1,35 +1,32 @@
 """One attempt of one job: claim, train under the meter, store what comes, account, finish."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
 
 from app.accounting.report import energy_j
 from app.domain.errors import TrainwattError
-from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
-from app.domain.readings import Phase, Reading, Readings
+from app.domain.jobs import Job, JobError, JobStatus
+from app.domain.reports import AttemptEnergy
+from app.logs import about
 from app.metering.counters import CpuCounters, service_processes
+from app.storage.attempts import Standing
+from app.storage.locks import Hold
 from app.worker.bench import Bench
+from app.worker.budget import TICK_S, Budget, Cut, budget
 from app.worker.gate import host_gate
-from app.worker.messages import Ended, Event, Failure, Forked, Interrupted, Seen, Step
+from app.worker.journal import Journal
+from app.worker.messages import Ended, Interrupted, Seen
 from app.worker.outcome import oom_kill_count, outcome
 from app.worker.process import Training, fork_server_pid, kill_fork_server, start_fork_server
 from app.worker.recorder import Recorder
-from app.workloads import catalogue
 
 logger = logging.getLogger(__name__)
 
 WRITE_PERIOD_S = 1.0
 CUT_S = 5.0  # a killed process is gone in milliseconds, unless it could not be made
-STAGES = {
-    Phase.SETUP: Stage.SETUP,
-    Phase.EPOCH: Stage.TRAINING,
-    Phase.VALIDATION: Stage.TRAINING,
-    Phase.EVALUATION: Stage.EVALUATING,
-    Phase.END: Stage.EVALUATING,
-}
 
 
 class FencedError(TrainwattError):
@@ -49,38 +46,49 @@ async def run_job(
     Raises:
         asyncio.CancelledError: the queue took the job back (cancelled, or the worker stops); the
             job is finished or put back first.
+        FencedError: the job is another worker's by now.
+        UnavailableError: the database was away for too long.
     """
+    store, again = bench.store, bench.watchdog.retry
     host = f"host:{bench.host.boot_id or bench.host.name}"
-    async with bench.store.hold(host, job_id), host_gate(bench.settings.host_lock):
-        job = await bench.store.claim(job_id, bench.host.name)
+    async with (
+        store.hold(host, job_id, again=again) as hold,
+        host_gate(bench.settings.host_lock),
+    ):
+        job = await again(lambda: store.claim(job_id, bench.host.name))
         if job is None:
             logger.info("job %s does not wait any more", job_id)
             return
         claimed(job_id)
-        await Attempt(bench, job).run()
+        earlier = await again(lambda: store.attempts(job_id))
+        with about(job_id=job_id):
+            await Attempt(bench, job, hold, earlier).run()
 
 
 class Attempt:
-    """The state of one run: its readings so far, and what is not written yet."""
+    """The state of one run, and what of it is not written yet."""
 
-    def __init__(self, bench: Bench, job: Job) -> None:
+    def __init__(
+        self, bench: Bench, job: Job, hold: Hold, earlier: tuple[AttemptEnergy, ...]
+    ) -> None:
         """Prepare the process and the counters; nothing runs yet."""
         start_fork_server()  # it may have died since
         counters = CpuCounters(
             fork_server_pid(), service_processes(supervised=bench.settings.supervised)
         )
-        self._bench, self._job = bench, job
-        self._recorder = Recorder(bench.meter, counters)
-        self._training = Training(
-            job.spec, bench.cache_dir, self._recorder, bench.settings.sample_interval_s
-        )
-        self._readings: list[Reading] = []
+        recorder = Recorder(bench.meter, counters)
+        self._bench, self._job, self._hold, self._earlier = bench, job, hold, earlier
+        self._budget: Budget = budget(bench, job, earlier)
+        tick_s = bench.settings.sample_interval_s
+        tick_s = min(tick_s, TICK_S) if self._budget.limited else tick_s
+        self._training = Training(job.spec, bench.cache_dir, recorder, tick_s)
+        self._journal = Journal(bench, job, recorder, tick_s)
         self._written = 0
-        self._written_s = 0.0
-        self._stage = Stage.STARTING
-        self._progress: Progress | None = None
-        self._training_since_s: float | None = None
-        self._failure: Failure | None = None
+        self._unsure = False  # whether a write may have been kept without our knowledge
+        self._renewed_s = time.monotonic()
+        self._failures = bench.watchdog.failures
+        self._news = asyncio.Event()
+        self._over = False
 
     async def run(self) -> None:
         """Train, store, finish; a cut run is accounted up to its end.
@@ -90,12 +98,13 @@ class Attempt:
         """
         work = asyncio.ensure_future(self._run())
         cancelled: asyncio.CancelledError | None = None
-        while not work.done():
-            try:
-                await asyncio.shield(work)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self._training.interrupt()
+        with self._bench.watchdog.guard(self._training.kill):
+            while not work.done():
+                try:
+                    await asyncio.shield(work)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    self._training.interrupt()
         work.result()
         if cancelled:
             raise cancelled
@@ -103,25 +112,32 @@ class Attempt:
     async def _run(self) -> None:
         kills_before = oom_kill_count()
         self._training.start()
-        cut, ended = await self._train()
+        async with self._writing():
+            cut, ended = await self._train()
         if ended.error is not None:
             logger.error("job %s: the run broke off", self._job.id, exc_info=ended.error)
-        interrupted = cut is JobStatus.CANCELLED and ended.exit_code != 0
-        if interrupted and not await self._bench.store.cancel_requested(self._job.id):
-            await self._put_back()
-            return
+        interrupted = cut is not None and cut.status is JobStatus.CANCELLED
+        if interrupted and ended.exit_code != 0 and not await self._cancel_requested():
+            cut = self._excess()
+            if cut is None:
+                await self._put_back()
+                return
         status, error = outcome(
             ended=ended,
-            failure=self._failure,
+            failure=self._journal.failure,
             cut=cut,
             oom_kills=oom_kill_count() - kills_before,
-            spec=self._job.spec,
         )
         await self._finish(status, error)
 
-    async def _train(self) -> tuple[JobStatus | None, Ended]:
+    async def _cancel_requested(self) -> bool:
+        store, job_id = self._bench.store, self._job.id
+        return await self._bench.watchdog.retry(lambda: store.cancel_requested(job_id))
+
+    async def _train(self) -> tuple[Cut | None, Ended]:
         """Follow the process to its end, and say what it was cut for, if it was."""
-        limit = asyncio.timeout(self._job.spec.limits.timeout_s)
+        timeout_s = self._job.spec.limits.timeout_s
+        limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
                 last = await self._follow()
@@ -129,23 +145,34 @@ class Attempt:
             ended = await self._cut()
             if not limit.expired():
                 raise
-            return JobStatus.TIMED_OUT, ended
+            message = f"stopped after limits.timeout_s = {timeout_s:g} s"
+            error = JobError(code="timeout", message=message)
+            return Cut(status=JobStatus.TIMED_OUT, error=error), ended
         except BaseException:
             await self._cut()
             raise
-        if isinstance(last, Interrupted):
-            return JobStatus.CANCELLED, await self._cut()
-        return None, last
+        return (None, last) if isinstance(last, Ended) else (last, await self._cut())
 
-    async def _follow(self) -> Ended | Interrupted:
-        """Take every event, and write as they come."""
-        while not isinstance(event := await self._training.next(), Ended | Interrupted):
-            if self._take(event) or time.monotonic() - self._written_s >= WRITE_PERIOD_S:
-                await self._write()
+    async def _follow(self) -> Ended | Cut:
+        """Take every event until the process has ended, or must."""
+        told_s = -WRITE_PERIOD_S
+        while not isinstance(event := await self._training.next(), Ended):
+            if isinstance(event, Interrupted):
+                return Cut(status=JobStatus.CANCELLED)
+            if self._journal.take(event) or time.monotonic() - told_s >= WRITE_PERIOD_S:
+                told_s = time.monotonic()
+                self._news.set()
+            if isinstance(event, Seen) and (excess := self._excess()):
+                return excess
         return event
 
+    def _excess(self) -> Cut | None:
+        if not self._budget.limited or not self._journal.readings:
+            return None
+        return self._budget.overrun(self._journal.ends())
+
     async def _cut(self) -> Ended:
-        """Kill the process and take what is left, without writing."""
+        """Kill the process and take what is left."""
         self._training.kill()
         try:
             async with asyncio.timeout(CUT_S):
@@ -157,96 +184,114 @@ class Attempt:
 
     async def _drain(self) -> Ended:
         while not isinstance(event := await self._training.next(), Ended):
-            self._take(event)
+            self._journal.take(event)
         return event
 
-    def _take(self, event: Event) -> bool:
-        """Keep what an event says; true where users should see it at once."""
-        before = self._stage
-        match event:
-            case Forked():
-                self._stage = Stage.SETUP
-            case Seen(reading=reading):
-                self._readings.append(reading)
-                if reading.begins and reading.begins is not Phase.SETUP:
-                    self._stage = STAGES[reading.begins]
-                if reading.begins is Phase.EPOCH:
-                    self._begin_epoch(reading)
-                if reading.begins is Phase.EVALUATION:
-                    self._set_progress(self._job.spec.epochs, 0, self._steps())
-            case Step(epoch=epoch, step=step, steps=steps):
-                self._set_progress(epoch, step, steps)
-            case Failure():
-                self._failure = event
-        return self._stage is not before
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """Store what comes beside the block, which goes on while the database is away.
 
-    def _begin_epoch(self, reading: Reading) -> None:
-        if self._training_since_s is None:
-            self._training_since_s = time.monotonic()
-        steps = self._progress.steps if self._progress else self._steps()
-        self._set_progress(reading.index or 0, 0, steps)
+        Raises:
+            FencedError: another attempt has begun.
+            UnavailableError: the database was away for too long.
+        """
+        writer = asyncio.ensure_future(self._write_on())
+        writer.add_done_callback(self._end_with)
+        try:
+            yield
+        finally:
+            self._over = True
+            self._news.set()
+            await writer
 
-    def _steps(self) -> int:
-        samples = catalogue.facts(self._job.spec).training_samples
-        return -(-samples // self._job.spec.batch_size)
+    def _end_with(self, writer: "asyncio.Future[None]") -> None:
+        """A run of which nothing can be stored any more is ended."""
+        if writer.cancelled() or writer.exception():
+            self._training.interrupt()
 
-    def _set_progress(self, epoch: int, step: int, steps: int) -> None:
-        epochs = self._job.spec.epochs
-        done, whole = epoch * steps + step, epochs * steps
-        spent_s = time.monotonic() - (self._training_since_s or time.monotonic())
-        eta_s = round(spent_s / done * (whole - done), 1) if 0 < done < whole else None
-        self._progress = Progress(epoch=epoch, epochs=epochs, step=step, steps=steps, eta_s=eta_s)
+    async def _write_on(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._bench.settings.heartbeat_s)
+            self._news.clear()
+            if self._over:
+                return
+            await self._keep_lock()
+            if await self._write() is Standing.CANCELLED:
+                self._training.interrupt()
 
-    async def _write(self) -> None:
+    async def _keep_lock(self) -> None:
+        """Take the locks again where a connection may have been lost.
+
+        Raises:
+            FencedError: another worker has the job's.
+        """
+        watchdog, now_s = self._bench.watchdog, time.monotonic()
+        due = now_s - self._renewed_s >= self._bench.settings.heartbeat_s
+        if not due and watchdog.failures == self._failures:
+            return
+        self._renewed_s, self._failures = now_s, watchdog.failures
+        lost = await watchdog.retry(self._hold.renew)
+        if self._job.id in lost:
+            raise FencedError(f"job {self._job.id}: another worker has its lock")
+        if lost:
+            logger.warning("job %s: another worker measures on this host too", self._job.id)
+
+    async def _write(self) -> Standing:
         """Store what is new; the first write opens the attempt.
 
         Raises:
             FencedError: another attempt has begun.
         """
-        new, count = self._readings[self._written :], len(self._readings)
-        store, job = self._bench.store, self._job
-        if self._written == 0 and new:
-            kept = await store.begin_attempt(job.id, job.attempt, self._record())
-        else:
-            kept = await store.append(
-                job.id, job.attempt, new, stage=self._stage, progress=self._progress
-            )
-        if not kept:
+        standing = await self._bench.watchdog.ask(self._write_once)
+        if standing is Standing.FENCED:
+            job = self._job
             raise FencedError(f"job {job.id}: attempt {job.attempt} is not the newest any more")
-        self._written, self._written_s = count, time.monotonic()
+        return standing
 
-    def _record(self) -> Readings:
-        return Readings(
-            attempt=self._job.attempt,
-            started_at=self._recorder.started_at or datetime.now(UTC),
-            sample_interval_s=self._bench.settings.sample_interval_s,
-            host=self._bench.host,
-            meter=self._bench.meter.facts,
-            readings=tuple(self._readings),
-        )
+    async def _write_once(self) -> Standing:
+        store, job, journal = self._bench.store, self._job, self._journal
+        new, count = journal.readings[self._written :], len(journal.readings)
+        unsure, self._unsure = self._unsure, True
+        if self._written == 0 and new:
+            standing = await store.begin_attempt(job.id, job.attempt, journal.record())
+        else:
+            standing = await store.append(
+                job.id,
+                job.attempt,
+                new,
+                stage=journal.stage,
+                progress=journal.progress,
+                known=self._written if unsure else None,
+            )
+        self._written, self._unsure = count, False
+        return standing
 
     async def _finish(self, status: JobStatus, error: JobError | None) -> None:
-        store, job = self._bench.store, self._job
-        record = self._record()
-        earlier = await store.attempts(job.id)
+        store, job, record = self._bench.store, self._job, self._journal.record()
         status, error, result = await asyncio.to_thread(
-            self._bench.conclude, job, record, status, error, earlier
+            self._bench.conclude, job, record, status, error, self._earlier
         )
-        kept = await store.finish(
-            job.id, job.attempt, status=status, error=error, report=result, readings=record
+        kept = await self._bench.watchdog.retry(
+            lambda: store.finish(
+                job.id, job.attempt, status=status, error=error, report=result, readings=record
+            )
         )
         logger.info(
-            "job %s attempt %d: %s%s", job.id, job.attempt, status, "" if kept else ", fenced"
+            "job %s attempt %d: %s%s",
+            job.id,
+            job.attempt,
+            status,
+            "" if kept else ", not kept: it had ended before",
         )
 
     async def _put_back(self) -> None:
         """The worker stops: the job goes back to the queue, with what it used."""
         await self._write()
-        used_j = energy_j(self._record())
-        await self._bench.store.put_back(
-            self._job.id,
-            self._job.attempt,
-            ended="stopped",
-            energy_j=used_j,
-            finish_queue_row=False,
+        used_j = energy_j(self._journal.record()) if self._journal.readings else None
+        store, job = self._bench.store, self._job
+        await self._bench.watchdog.retry(
+            lambda: store.put_back(
+                job.id, job.attempt, ended="stopped", energy_j=used_j, finish_queue_row=False
+            )
         )

@@ -1,7 +1,7 @@
 """What a worker measures with, made once and used for every job, and how it accounts for one."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from app.domain.reports import AttemptEnergy, EnergyReport
 from app.metering.meter import EnergyMeter
 from app.settings import Settings
 from app.storage.store import Store
+from app.worker.watchdog import Watchdog
 from app.workloads import catalogue
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,24 @@ class Bench:
     store: Store
     meter: EnergyMeter
     host: HostFacts
+    watchdog: Watchdog = field(default_factory=Watchdog)  # this one never gives up
 
     @property
     def cache_dir(self) -> Path:
         """Where data sets are kept between jobs."""
         return self.settings.data_dir / "cache"
+
+    def intensity(self, job: Job) -> CarbonIntensity:
+        """The price of a job's kilowatt-hour.
+
+        Raises:
+            SpecError: the settings or the spec name a country that is not in the tables.
+        """
+        return reference.intensity(
+            job.spec.carbon,
+            default_country=self.settings.country_iso_code,
+            default_region=self.settings.region,
+        )
 
     def account(
         self,
@@ -41,11 +55,7 @@ class Bench:
         earlier: tuple[AttemptEnergy, ...],
     ) -> EnergyReport:
         """The report of a job's newest attempt."""
-        priced = reference.intensity(
-            job.spec.carbon,
-            default_country=self.settings.country_iso_code,
-            default_region=self.settings.region,
-        )
+        priced = self.intensity(job)
         work = catalogue.facts(job.spec)
         if readings is None or not readings.readings:
             return empty_report(

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import ConnectorException
 
 from app.domain.errors import UnavailableError
@@ -18,17 +18,17 @@ from app.domain.hosts import Host
 from app.metering.host import host_facts
 from app.metering.meter import CodecarbonMeter, EnergyMeter
 from app.settings import Settings
-from app.storage.queue import TASK, make_queue
+from app.storage.queue import TASK, PatientManager, make_queue
 from app.storage.store import Store
 from app.worker import process
 from app.worker.attempt import run_job
 from app.worker.bench import Bench
 from app.worker.gate import check_gate
 from app.worker.sweep import sweep
+from app.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-GIVE_UP_S = 5.0  # in which an orderly end is tried
 UNREACHABLE = 3  # the exit code
 
 
@@ -38,7 +38,14 @@ class Worker:
     def __init__(self, settings: Settings, store: Store, meter: EnergyMeter) -> None:
         """Announce nothing yet."""
         facts = host_facts(settings.host_name)
-        self._bench = Bench(settings=settings, store=store, meter=meter, host=facts)
+        self._watchdog = Watchdog(settings.lease_s / 2, _end_now)
+        self._bench = Bench(
+            settings=settings, store=store, meter=meter, host=facts, watchdog=self._watchdog
+        )
+        # under `serve` a drain could not last: everything is stopped within ten seconds
+        self._drain = settings.drain and not settings.supervised
+        self._stops = 0  # how often a signal has asked for the end
+        self._running: asyncio.Task[None] | None = None
         self._started_at = datetime.now(UTC)
         self._ready = False
         self._job: str | None = None
@@ -55,11 +62,11 @@ class Worker:
         queue.task(name=TASK, pass_context=False)(self._train)
         settings = self._bench.settings
         async with queue.open_async(), asyncio.TaskGroup() as aside:
-            beats = aside.create_task(_or_give_up(self._beat_on()))
-            sweeps = aside.create_task(
-                _or_give_up(_every(settings.sweep_interval_s, lambda: sweep(self._bench)))
-            )
-            await self._work(queue)
+            beats = aside.create_task(self._beat_on())
+            sweeps = aside.create_task(_every(settings.sweep_interval_s, self._sweep))
+            work = aside.create_task(self._work(queue))
+            with self._stopped_by_signals(work, queue.job_manager):
+                await asyncio.wait([work])
             beats.cancel()
             sweeps.cancel()
         self._ready = False
@@ -71,17 +78,52 @@ class Worker:
             name=settings.host_name,
             queues=["any", f"host:{settings.host_name}", *settings.labels],
             concurrency=1,
-            shutdown_graceful_timeout=0.01,  # a job in hand is put back, not finished
+            install_signal_handlers=False,
+            # no `shutdown_graceful_timeout`: whether a job in hand is finished, we say ourselves
             update_heartbeat_interval=settings.heartbeat_s,
             stalled_worker_timeout=settings.lease_s,
             delete_jobs="always",  # our own table is the truth that users see
         )
 
+    async def _sweep(self) -> None:
+        await self._watchdog.retry(lambda: sweep(self._bench))
+
     async def _train(self, job_id: str) -> None:
+        if self._stops:  # fetched in the moment of the signal: the sweep makes it a new task
+            return
+        self._running = asyncio.current_task()
         try:
             await run_job(self._bench, job_id, self._runs)
         finally:
+            self._running = None
             self._runs(None)
+
+    @contextlib.contextmanager
+    def _stopped_by_signals(
+        self, work: asyncio.Task[None], manager: procrastinate.manager.JobManager
+    ) -> Iterator[None]:
+        """SIGTERM and SIGINT end the work: take no further job, put back or finish this one."""
+
+        def stop() -> None:
+            self._stops += 1
+            if isinstance(manager, PatientManager):
+                manager.stopping = True
+            if self._stops == 1:
+                work.cancel()
+            if self._running and (self._stops > 1 or not self._drain):
+                self._running.cancel()
+            elif self._running:
+                logger.info("the job in hand is finished first; a second signal puts it back")
+
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, stop)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
 
     def _runs(self, job_id: str | None) -> None:
         """Say at once, and not with the next heartbeat, which job runs here."""
@@ -94,7 +136,7 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._bench.settings.heartbeat_s)
             self._news.clear()
-            await self._beat()
+            await self._watchdog.ask(self._beat)
 
     async def _beat(self) -> None:
         now = datetime.now(UTC)
@@ -113,22 +155,11 @@ class Worker:
         )
 
 
-async def _or_give_up(work: Coroutine[Any, Any, None]) -> None:
-    """Where the database is gone, end this process for certain, and soon.
-
-    The queue's own shutdown asks the database too, and waits a minute for an answer. Whatever is
-    left then, the training process first, has a death signal.
-    """
-    try:
-        await work
-    except UnavailableError as error:
-        timer = threading.Timer(GIVE_UP_S, _end_now, [error])
-        timer.daemon = True
-        timer.start()
-        raise
-
-
 def _end_now(error: UnavailableError) -> None:
+    """End this process for certain: everything else here would ask the database, and wait for it.
+
+    Whatever is left then, the training process first, has a death signal.
+    """
     logger.error("%s", error)
     sys.stderr.write(f"trainwatt worker: {error}\n")
     sys.stderr.flush()
@@ -173,5 +204,10 @@ def _reason(failed: Exception) -> Exception:
     while isinstance(failed, ExceptionGroup):
         failed = failed.exceptions[0]
     if isinstance(failed, ConnectorException):
-        return UnavailableError(f"the database of the queue does not answer ({failed})")
+        if isinstance(failed.__cause__, psycopg.errors.ForeignKeyViolation):
+            return UnavailableError(
+                "this worker was silent for so long that another one struck it off: start it again"
+            )
+        reason = " ".join(str(failed.__cause__ or failed).split())
+        return UnavailableError(f"the database of the queue does not answer ({reason})")
     return failed

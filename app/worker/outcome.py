@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.domain.errors import MeterError, TrainingError
 from app.domain.jobs import JobError, JobStatus
-from app.domain.specs import JobSpec
+from app.worker.budget import Cut
 from app.worker.messages import Ended, Failure
 
 FORK_SERVER_GONE = 255  # what multiprocessing says where nobody could wait for the process
@@ -13,16 +13,15 @@ VMSTAT = Path("/proc/vmstat")
 
 
 def outcome(
-    *, ended: Ended, failure: Failure | None, cut: JobStatus | None, oom_kills: int, spec: JobSpec
+    *, ended: Ended, failure: Failure | None, cut: Cut | None, oom_kills: int
 ) -> tuple[JobStatus, JobError | None]:
     """The final status and its error.
 
     Args:
         ended: the process is gone.
         failure: what the training raised, if it did.
-        cut: the status that the worker ended the process for, if it did.
+        cut: why the worker ended the process, if it did.
         oom_kills: how many processes the kernel killed for memory meanwhile.
-        spec: what was asked for.
     """
     if isinstance(ended.error, MeterError) or (ended.error is not None and cut is None):
         return JobStatus.FAILED, _broken(ended.error)
@@ -30,11 +29,8 @@ def outcome(
         return JobStatus.SUCCEEDED, None
     if failure is not None:
         return JobStatus.FAILED, JobError(code=failure.code, message=failure.message)
-    if cut is JobStatus.TIMED_OUT:
-        message = f"stopped after limits.timeout_s = {spec.limits.timeout_s:g} s"
-        return cut, JobError(code="timeout", message=message)
     if cut is not None:
-        return cut, None
+        return cut.status, cut.error
     return JobStatus.FAILED, _killed(ended.exit_code, oom_kills)
 
 

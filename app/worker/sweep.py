@@ -7,6 +7,7 @@ from app.domain.jobs import JobError, JobStatus
 from app.domain.readings import Readings
 from app.storage.store import Orphan
 from app.worker.bench import Bench
+from app.worker.budget import budget
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,21 @@ async def _take(bench: Bench, orphan: Orphan) -> None:
     elif orphan.attempt >= bench.settings.max_attempts:
         await _end(bench, orphan, readings, JobStatus.FAILED, _used_up(orphan))
     else:
-        await bench.store.put_back(
-            orphan.job_id,
-            orphan.attempt,
-            ended="lost",
-            energy_j=energy_j(readings) if readings else None,
-            finish_queue_row=True,
-        )
+        await _put_back(bench, orphan, readings)
+
+
+async def _put_back(bench: Bench, orphan: Orphan, readings: Readings | None) -> None:
+    """Let it run again, unless it has used all that it may."""
+    used_j = energy_j(readings) if readings and readings.readings else None
+    job = await bench.store.get(orphan.job_id)
+    allowed = budget(bench, job, await bench.store.attempts(orphan.job_id))
+    excess = allowed.excess(allowed.spent_j + (used_j or 0.0))
+    if excess and excess.status is JobStatus.BUDGET_EXHAUSTED:
+        await _end(bench, orphan, readings, excess.status, excess.error)
+        return
+    await bench.store.put_back(
+        orphan.job_id, orphan.attempt, ended="lost", energy_j=used_j, finish_queue_row=True
+    )
 
 
 def _used_up(orphan: Orphan) -> JobError:

@@ -2,6 +2,10 @@
 
 import pytest
 
+from app.domain.specs import JobSpec
+
+SPEC = JobSpec(model_type="cnn")
+
 
 def test_figures_agree(attempt, evaluate):
     found = evaluate(attempt())
@@ -48,3 +52,22 @@ def test_unknown_flops(attempt, evaluate, work):
     found = evaluate(attempt(), work=work.model_copy(update={"flops_per_sample": None}))
     assert (found.work.flops, found.efficiency.flops_per_j) == (None, None)
     assert found.work.samples == 8000
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds", "reached", "joules"),
+    [
+        (None, None, None, None),
+        (0.9, None, True, 4 * 28),  # at the first of two epochs
+        (0.91, None, False, None),
+        (0.5, 6.5, True, 4 * 28),
+        (0.5, 0.5, False, None),  # it ended before an epoch did
+    ],
+)
+def test_joules_up_to_the_epoch_that_reached_the_target(
+    attempt, evaluate, target, seconds, reached, joules
+):
+    readings = attempt() if seconds is None else attempt(seconds=seconds)
+    found = evaluate(readings, spec=SPEC.model_copy(update={"target_accuracy": target}))
+    assert found.quality.target_reached is reached
+    assert found.efficiency.j_to_target == (None if joules is None else pytest.approx(joules))

@@ -1,7 +1,10 @@
 """Phases tile a run; facts go to the phase that they end; power adds up to energy."""
 
+import math
+
 import pytest
 
+from app.accounting import phases
 from app.domain.readings import Phase
 
 
@@ -67,3 +70,10 @@ def test_two_readings_at_one_time_lose_nothing(attempt, evaluate, place):
     found = evaluate(readings.model_copy(update={"readings": before + after}))
     assert found.energy.cpu.energy_j == pytest.approx(33.0)
     assert sum(w * 0.5 for w in found.power.cpu_w) == pytest.approx(33.0)
+
+
+def test_facts_that_no_training_should_send_are_null():
+    odd = {"huge": 10**400, "below": -3, "above": 1.5, "nan": math.nan, "yes": True, "good": 1.0}
+    assert {name for name in odd if phases.number(odd, name) is None} == {"huge", "nan", "yes"}
+    assert [name for name in odd if phases.whole(odd, name) is not None] == ["above", "good"]
+    assert [name for name in odd if phases.share(odd, name) is not None] == ["good"]

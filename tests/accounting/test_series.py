@@ -56,3 +56,8 @@ def test_loads_without_a_counter_or_after_its_reset(attempt):
 def test_difference():
     assert series.difference([None, 2.0, 5.0, None]) == 3.0
     assert series.difference([None, 2.0]) is None
+
+
+def test_a_missing_value_stays_between_its_neighbours_where_times_are_equal():
+    found = series.cumulative((0.0, 1.0, 1.0, 1.0, 2.0), (0.0, 5.0, 9.0, None, 10.0), sensor=False)
+    assert found == (0.0, 5.0, 9.0, 9.0, 10.0)

@@ -1,7 +1,7 @@
 """An app on a store in memory, and a client that speaks to it without a network."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,14 @@ from fastapi import FastAPI
 
 from app.api.app import create_app
 from app.domain.errors import NotFoundError, StateError
+from app.domain.events import Standing
 from app.domain.hosts import Host
-from app.domain.jobs import Job, JobFilter, JobStatus, Stage
+from app.domain.jobs import Job, JobFilter, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.service import Service
 from app.settings import Settings
+from app.storage.notices import News
 
 LEAST = {"model_type": "cnn", "size": "base", "epochs": 3}
 
@@ -38,6 +40,8 @@ class MemoryStore:
     known_hosts: tuple[Host, ...] = ()
     asked: dict[str, Any] = field(default_factory=dict)
     fails: Exception | None = None
+    keys: dict[str, Job] = field(default_factory=dict)
+    listeners: list[tuple[str, News]] = field(default_factory=list)
 
     def _may_fail(self) -> None:
         if self.fails:
@@ -50,11 +54,36 @@ class MemoryStore:
         self._may_fail()
         return self.known_hosts
 
-    async def submit(self, spec: JobSpec, *, max_queued: int) -> Job:
+    async def submitted(self, spec: JobSpec, key: str) -> Job | None:
+        self._may_fail()
+        return self.keys.get(key)
+
+    async def submit(self, spec: JobSpec, *, max_queued: int, key: str | None = None) -> Job:
         self._may_fail()
         job = self.make_job(spec, id=f"job-{len(self.jobs) + 1}")
         self.jobs[job.id] = job
+        if key is not None:
+            self.keys[key] = job
         return job
+
+    async def standing(self, job_id: str) -> tuple[Standing, Progress | None]:
+        job = await self.get(job_id)
+        standing = Standing(
+            status=job.status, stage=job.stage, attempt=job.attempt, error=job.error
+        )
+        return standing, job.progress
+
+    async def attempt_head(self, job_id: str, attempt: int) -> None:
+        return None
+
+    @contextmanager
+    def news(self, job_id: str) -> Iterator[News]:
+        news = News()
+        self.listeners.append((job_id, news))
+        try:
+            yield news
+        finally:
+            self.listeners.remove((job_id, news))
 
     async def get(self, job_id: str) -> Job:
         self._may_fail()
@@ -99,6 +128,9 @@ class MemoryStore:
 
     def set(self, job_id: str, **changes: Any) -> None:
         self.jobs[job_id] = self.jobs[job_id].model_copy(update=changes)
+        for wanted, news in self.listeners:
+            if wanted == job_id:
+                news.wake()
 
     def start(self, job_id: str) -> None:
         self.set(job_id, status=JobStatus.RUNNING, stage=Stage.SETUP, attempt=1, host="h1")

@@ -75,9 +75,12 @@ async def test_every_answer_has_a_schema_and_every_reference_an_end(client):
     for operation in _operations(description).values():
         assert operation["summary"]
         for status, answer in operation["responses"].items():
-            [(media, content)] = answer["content"].items()
-            assert content["schema"]
-            assert (media == "application/problem+json") == (int(status) >= 400)
+            if status in {"204", "304"}:
+                assert "content" not in answer
+                continue
+            for media, content in answer["content"].items():
+                assert content["schema"]
+                assert (media == "application/problem+json") == (int(status) >= 400)
 
 
 async def test_documented_problems_are_the_real_ones(client):
@@ -104,12 +107,15 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("get", "/v1/jobs"): "list_jobs",
         ("get", "/v1/jobs/{job_id}"): "get_job",
         ("post", "/v1/jobs/{job_id}/cancel"): "cancel_job",
+        ("get", "/v1/jobs/{job_id}/events"): "follow_job",
         ("get", "/v1/jobs/{job_id}/report"): "get_report",
         ("get", "/v1/jobs/{job_id}/readings"): "get_readings",
+        ("get", "/v1/reports"): "list_reports",
         ("get", "/v1/workloads"): "list_workloads",
         ("get", "/v1/hosts"): "list_hosts",
         ("get", "/healthz"): "healthz",
         ("get", "/readyz"): "readyz",
+        ("get", "/metrics"): "metrics",
     }
 
 
@@ -128,3 +134,16 @@ async def test_described_query_parameters_are_those_that_are_taken(client):
     assert named == {"status", "model_type", "host", "tag", "limit", "cursor"}
     answer: httpx.Response = await client.get("/v1/jobs?wait=1")
     assert answer.status_code == 422
+
+
+async def test_every_format_of_an_answer_is_described(client):
+    operations = _operations(await _description(client))
+
+    def formats(path):
+        return set(operations["get", path]["responses"]["200"]["content"])
+
+    assert formats("/v1/reports") == {"application/json", "text/csv"}
+    parquet = "application/vnd.apache.parquet"
+    assert formats("/v1/jobs/{job_id}/readings") == {"application/json", parquet}
+    assert formats("/metrics") == {"text/plain"}
+    assert "content" not in operations["get", "/v1/jobs/{job_id}/report"]["responses"]["304"]

@@ -1,11 +1,15 @@
 """Identifiers of requests, and the host names that are answered."""
 
+import json
+import logging
+
 import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
 from app.api.guard import LOOPBACK_NAMES, Guard
+from app.logs import JsonLine
 
 SAFE = "abc.DEF_1-2"
 
@@ -80,3 +84,51 @@ async def test_an_answer_that_has_begun_is_broken_off(caplog):
         await Guard(half, hosts=LOOPBACK_NAMES)(scope, None, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
     assert scope["state"]["request_id"] in caplog.text
+
+
+async def _access(client, caplog, level, *requests):
+    with caplog.at_level(level, "app.api.access"):
+        for method, path in requests:
+            await client.request(method, path, headers={"X-Request-ID": "r1"})
+    records = [record for record in caplog.records if record.name == "app.api.access"]
+    return [(r.levelname, r.method, r.path, r.status) for r in records]
+
+
+async def test_writes_and_errors_have_a_record_and_other_reads_only_where_asked(client, caplog):
+    asked = [("GET", "/healthz"), ("GET", "/none?key=secret"), ("POST", "/v1/jobs")]
+    told = [("INFO", "GET", "/none", 404), ("INFO", "POST", "/v1/jobs", 415)]
+    assert await _access(client, caplog, "INFO", *asked) == told
+    caplog.clear()
+    told = [("DEBUG", "GET", "/healthz", 200)]
+    assert await _access(client, caplog, "DEBUG", asked[0]) == told
+
+
+async def test_a_record_of_a_request_has_its_time_and_no_query(client, caplog):
+    await _access(client, caplog, "INFO", ("GET", "/none?key=secret"))
+    (record,) = [record for record in caplog.records if record.name == "app.api.access"]
+    assert record.duration_ms >= 0
+    assert record.getMessage().startswith("GET /none: 404 after ")
+    assert "secret" not in caplog.text
+
+
+async def test_every_record_of_a_request_carries_its_identifier(caplog):
+    formatter, lines = JsonLine("api"), []
+
+    async def app(scope, receive, send):
+        logging.getLogger("app.x").warning("inside")
+        await PlainTextResponse("here")(scope, receive, send)
+
+    class Keep(logging.Handler):
+        def emit(self, record):
+            lines.append(json.loads(formatter.format(record)))
+
+    handler = Keep()
+    logging.getLogger().addHandler(handler)
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(Guard(app, None))) as client:
+            url = "http://h.example/v1/jobs/j1/report"
+            await client.post(url, headers={"X-Request-ID": "r1"})
+    finally:
+        logging.getLogger().removeHandler(handler)
+    told = {line["message"]: (line.get("request_id"), line.get("job_id")) for line in lines}
+    assert told["inside"] == ("r1", "j1")

@@ -96,7 +96,7 @@ async def test_a_body_of_a_mebibyte_is_read(client):
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("path", ["/", "/v2/jobs", "/v1/jobs/", "/metrics", "/v1/reports", "/%00"])
+@pytest.mark.parametrize("path", ["/", "/v2/jobs", "/v1/jobs/", "/metric", "/v1/report", "/%00"])
 async def test_an_unknown_route_is_404(client, path):
     _problem(await client.get(path), 404)
 
@@ -139,3 +139,9 @@ async def test_a_body_that_is_announced_too_long_is_not_waited_for(client):
 
 def test_kinds_have_types_of_their_own():
     assert len({kind.slug for kind in KINDS.values()}) == len(KINDS)
+
+
+async def test_a_method_that_a_path_does_not_take_names_all_that_it_takes(client):
+    for path, allowed in (("/v1/jobs", "GET, POST"), ("/v1/jobs/j", "GET"), ("/docs", "GET")):
+        answer = await client.request("PATCH", path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)

@@ -76,12 +76,12 @@ def _errors(**fields):
             "bfloat16",
         ),
         (
-            {"limits": {"energy_j": 5}},
+            {"limits": {"energy_j": 0}},
             "limits.energy_j",
-            "null (nothing else is available yet)",
-            5,
+            "a finite number > 0 and ≤ 1000000000000, or null",
+            0,
         ),
-        ({"target_accuracy": 0.9}, "target_accuracy", "null (nothing else is available yet)", 0.9),
+        ({"target_accuracy": 2}, "target_accuracy", "a finite number > 0 and ≤ 1, or null", 2),
         ({"dataset": "mnist5k"}, "dataset", "an object with name, samples, shape, classes", ...),
         ({"dataset": {"name": ""}}, "dataset.name", "text of 1 to 64 characters", ""),
         (

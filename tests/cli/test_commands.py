@@ -55,6 +55,11 @@ def test_json_is_the_api_s_own(trainwatt, job_id):
     assert cancelled["status"] == "cancelled"
     report = json.loads(trainwatt("report", job_id, "--json").stdout)
     assert report["energy"]["total_j"] is None
+    options = ("--country", "SWE", "--region", "SE3", "--pue", "1.5", "--assumptions", "codecarbon")
+    emissions = json.loads(trainwatt("report", job_id, *options, "--json").stdout)["emissions"]
+    assert (emissions["intensity_g_per_kwh"], emissions["pue"]) == (27.0, 1.5)
+    given = json.loads(trainwatt("report", job_id, "--intensity", "4.5", "--json").stdout)
+    assert given["emissions"]["intensity_g_per_kwh"] == 4.5
 
 
 def test_a_list_of_nothing_says_so(trainwatt):
@@ -208,6 +213,13 @@ def test_every_wrong_field_has_its_line(trainwatt):
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["epochs:", "batch_size:"]
 
 
+def test_a_price_that_cannot_be_had_is_wrong_use(trainwatt, job_id):
+    trainwatt("cancel", job_id)
+    done = trainwatt("report", job_id, "--country", "XXX")
+    assert done.returncode == 2
+    assert sentence(done).startswith("trainwatt: country_iso_code: expected one of the 213")
+
+
 def test_a_report_before_the_end_is_wrong_use(trainwatt, job_id):
     done = trainwatt("report", job_id)
     assert done.returncode == 2
@@ -289,6 +301,22 @@ def test_an_unwritable_data_directory(short_dir):
     short_dir.chmod(0o755)
     assert done.returncode == 2
     assert f"{short_dir / 'data'} cannot be used (Permission denied)" in sentence(done)
+
+
+@pytest.mark.parametrize(("asked", "drain"), [(True, "1"), (False, None)])
+def test_a_worker_that_drains_is_told_so(monkeypatch, asked, drain):
+    from app.cli import commands
+
+    monkeypatch.setenv("TRAINWATT_DRAIN", "")
+    monkeypatch.delenv("TRAINWATT_DRAIN")
+    told = []
+
+    def execute(_, words):
+        told.append((words[-1], os.environ.get("TRAINWATT_DRAIN")))
+
+    monkeypatch.setattr(commands.os, "execv", execute)
+    commands.worker(healthcheck=False, drain=asked)
+    assert told == [("app.worker", drain)]
 
 
 def test_a_worker_alone_needs_a_database(trainwatt, tmp_path):
@@ -396,3 +424,14 @@ def until_line(stream, start):
         if line.startswith(start):
             return
     raise AssertionError(f"no line starts with {start!r}")
+
+
+def test_a_submission_with_a_key_is_made_once(trainwatt):
+    first = trainwatt(*SUBMIT, "--json", "--idempotency-key", "once")
+    again = trainwatt(*SUBMIT, "--json", "--idempotency-key", "once")
+    assert json.loads(again.stdout)["id"] == json.loads(first.stdout)["id"]
+    other = trainwatt(*SUBMIT, "--seed", "7", "--idempotency-key", "once")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert json.loads(first.stdout)["id"] in other.stderr
+    wrong = trainwatt(*SUBMIT, "--idempotency-key", "")
+    assert (wrong.returncode, "Idempotency-Key" in wrong.stderr) == (2, True)

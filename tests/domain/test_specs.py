@@ -67,10 +67,17 @@ def test_the_least_that_works_has_the_documented_defaults():
         ({"carbon": {"country_iso_code": "fr"}}, "carbon.country_iso_code"),
         ({"placement": {"labels": ["a", "b"]}}, "placement.labels"),
         ({"tags": {"a b": "c"}}, "tags.a b.[key]"),
+        ({"limits": {"energy_j": 0}}, "limits.energy_j"),
+        ({"limits": {"energy_j": float("inf")}}, "limits.energy_j"),
+        ({"limits": {"energy_j": float("nan")}}, "limits.energy_j"),
+        ({"limits": {"energy_j": "5"}}, "limits.energy_j"),
+        ({"limits": {"energy_j": 1e13}}, "limits.energy_j"),
+        ({"limits": {"emissions_g": -1}}, "limits.emissions_g"),
+        ({"limits": {"emissions_g": 1e10}}, "limits.emissions_g"),
+        ({"target_accuracy": 0}, "target_accuracy"),
+        ({"target_accuracy": 1.01}, "target_accuracy"),
+        ({"target_accuracy": True}, "target_accuracy"),
         # not honoured yet: refused, never ignored
-        ({"limits": {"energy_j": 5}}, "limits.energy_j"),
-        ({"limits": {"emissions_g": 5}}, "limits.emissions_g"),
-        ({"target_accuracy": 0.9}, "target_accuracy"),
         ({"execution": {"precision": "mixed_bfloat16"}}, "execution.precision"),
         ({"execution": {"jit_compile": True}}, "execution.jit_compile.literal['auto',False]"),
         ({"early_stopping": {"patience": 2}}, "early_stopping"),
@@ -93,6 +100,14 @@ specs = st.builds(
         st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True), st.text(max_size=9)
     ),
     carbon=st.fixed_dictionaries({"pue": st.floats(1, 10)}),
+    target_accuracy=st.none() | st.floats(0, 1, exclude_min=True),
+    limits=st.fixed_dictionaries(
+        {},
+        optional={
+            "energy_j": st.none() | st.floats(1e-9, 1e12),
+            "emissions_g": st.none() | st.floats(1e-9, 1e9),
+        },
+    ),
 )
 
 
@@ -113,3 +128,10 @@ def test_price_place_and_names_are_no_part_of_the_identity():
     }
     assert JobSpec.model_validate(named).sha256() == plain
     assert JobSpec.model_validate(LEAST | {"seed": 1}).sha256() != plain
+
+
+def test_the_identity_of_a_run_without_the_later_limits_stays():
+    known = "e38c75d10b17f669b11696ccfc5f789b0af63b3c3085902b29df492d3f28dfbf"
+    assert JobSpec.model_validate(LEAST).sha256() == known
+    for further in ({"limits": {"energy_j": 5}}, {"target_accuracy": 0.9}):
+        assert JobSpec.model_validate(LEAST | further).sha256() != known

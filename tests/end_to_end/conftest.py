@@ -53,7 +53,12 @@ class Service:
         return self.http.get(f"/v1/jobs/{job_id}/report").raise_for_status().json()
 
     def worker(self):
-        (found,) = [p for p in self.supervisor.children() if "app.worker" in p.cmdline()]
+        return self.part("app.worker")
+
+    def part(self, word):
+        """The child of the supervisor that has this name, or this word in its command line."""
+        children = self.supervisor.children()
+        (found,) = [p for p in children if word == p.name() or word in p.cmdline()]
         return found
 
 

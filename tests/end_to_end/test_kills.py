@@ -73,6 +73,46 @@ def test_of_the_fork_server_the_job_fails_and_the_next_one_runs(service, trainin
     assert service.until(next_id, lambda job: job["finished_at"])["status"] == "succeeded"
 
 
+def test_of_the_database_the_same_attempt_goes_on(service, capsys):
+    """Worker and API find the new server by themselves: neither is started again."""
+    job_id = service.submit(**LONG | {"epochs": 150})
+    service.until(job_id, trains)
+    time.sleep(1.5)
+    worker, api = service.worker(), service.part("api")
+    service.part("postgres").kill()
+    began_s = time.monotonic()
+    until(lambda: not ready(service), "nobody misses the database")
+    until(lambda: ready(service), "the service is not ready again")
+    with capsys.disabled():
+        print(f"\nready again after {time.monotonic() - began_s:.1f} s")  # noqa: T201
+    job = service.until(job_id, lambda job: job["finished_at"])
+    assert (job["status"], job["attempt"]) == ("succeeded", 1)
+    report = service.report(job_id)
+    assert [attempt["ended"] for attempt in report["attempts"]] == ["succeeded"]
+    assert len([p for p in report["phases"] if p["name"] == "epoch"]) == 150
+    assert sum(p["energy_j"] for p in report["phases"]) == pytest.approx(
+        report["energy"]["total_j"], rel=1e-3
+    )
+    assert (alive(worker), alive(api)) == (True, True)
+    began_s = time.monotonic()
+    next_id = service.submit(**LONG | {"epochs": 1})
+    service.until(next_id, lambda job: job["started_at"])
+    with capsys.disabled():
+        print(f"the next job began {time.monotonic() - began_s:.2f} s after it came")  # noqa: T201
+    assert service.until(next_id, lambda job: job["finished_at"])["status"] == "succeeded"
+
+
+def ready(service):
+    return service.http.get("/readyz").is_success
+
+
+def until(true, what):
+    deadline_s = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.02)
+
+
 def child_of(worker):
     (child,) = parent_of_children(worker).children()
     return child

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import signal
+import socket
 import time
 from types import SimpleNamespace
 
@@ -217,3 +219,16 @@ def test_every_argument_of_the_tracker_is_given():
     source = inspect.getsource(module._start_tracker)
     missing = {name for name in wanted - deprecated if f"{name}=" not in source}
     assert not missing
+
+
+def test_no_outside_service_is_asked_and_no_signal_is_taken(monkeypatch):
+    asked, taken = [], []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host) or [])
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: asked.append(address))
+    monkeypatch.setattr(signal, "signal", lambda number, _: taken.append(number))
+    meter = CodecarbonMeter()
+    try:
+        meter.read()
+    finally:
+        meter.close()
+    assert (asked, taken) == ([], [])

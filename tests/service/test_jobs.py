@@ -52,6 +52,17 @@ async def test_a_model_that_fits_no_known_host_is_refused_by_its_size(make_host)
     assert await _allowed(_spec(size="large"), small, make_host(memory_gib=needed_gib)) == facts
 
 
+async def test_a_limit_in_grams_needs_a_price():
+    limits = {"limits": {"emissions_g": 5}}
+    error = (await _refused(_spec(**limits)))["limits.emissions_g"]
+    assert error.received == 5
+    assert "TRAINWATT_COUNTRY_ISO_CODE" in error.expected
+    await _allowed(_spec(**limits, carbon={"country_iso_code": "FRA"}))
+    await _allowed(_spec(**limits, carbon={"intensity_g_per_kwh": 50}))
+    here = Settings(country_iso_code="FRA")
+    await Service(HostStore(), here).check(_spec(**limits))
+
+
 async def test_more_threads_than_any_known_host_has_are_refused(make_host):
     hosts = make_host("a", logical_cpus=2), make_host("b", logical_cpus=4)
     error = (await _refused(_spec(execution={"threads": 5}), *hosts))["execution.threads"]

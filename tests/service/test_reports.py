@@ -24,3 +24,22 @@ async def test_readings_that_are_not_there_yet_or_never(make_job, one_job_store)
     over = Service(one_job_store(make_job(status=JobStatus.CANCELLED)), Settings())
     with pytest.raises(NotFoundError):
         await over.readings("j")
+
+
+async def test_a_report_that_was_asked_for_needs_no_store_again(make_job, one_job_store):
+    store = one_job_store(make_job(), report=b"{}")
+    service = Service(store, Settings())
+    assert await service.report("j") == b"{}"
+    store.body = None
+    assert await service.report("j") == b"{}"
+    with pytest.raises(StateError):  # of another job nothing is known
+        await service.report("k")
+
+
+async def test_that_there_is_no_report_yet_is_asked_anew(make_job, one_job_store):
+    store = one_job_store(make_job(status=JobStatus.RUNNING))
+    service = Service(store, Settings())
+    with pytest.raises(StateError):
+        await service.report("j")
+    store.body = b"{}"
+    assert await service.report("j") == b"{}"

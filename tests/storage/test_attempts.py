@@ -10,6 +10,7 @@ from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec
+from app.storage.attempts import Standing
 from app.storage.store import Store
 
 Spec = Callable[..., JobSpec]
@@ -51,14 +52,37 @@ async def test_progress_is_seen_as_it_comes(
     job = await running(store, make_spec())
     assert await store.readings(job.id) is None
     first, second, third = make_reading(0.0), make_reading(1.0), make_reading(2.0)
-    assert await store.begin_attempt(job.id, 1, make_readings(1, first))
-    assert await store.append(job.id, 1, [second], stage=Stage.TRAINING, progress=PROGRESS)
-    assert await store.append(job.id, 1, [third])
-    assert await store.append(job.id, 1, [])
+    goes_on = Standing.GOES_ON
+    assert await store.begin_attempt(job.id, 1, make_readings(1, first)) is goes_on
+    news = {"stage": Stage.TRAINING, "progress": PROGRESS}
+    assert await store.append(job.id, 1, [second], **news) is goes_on  # type: ignore[arg-type]
+    assert await store.append(job.id, 1, [third]) is goes_on
+    assert await store.append(job.id, 1, []) is goes_on
     now = await store.get(job.id)
     assert (now.stage, now.progress) == (Stage.TRAINING, PROGRESS)
     assert await store.readings(job.id) == make_readings(1, first, second, third)
     assert await store.readings(job.id, 2) is None
+
+
+async def test_what_an_unanswered_write_has_stored_is_not_stored_twice(
+    store: Store, make_spec: Spec, odd: list[Reading], make_readings: Make
+) -> None:
+    job = await running(store, make_spec())
+    whole = make_readings(1, *odd)
+    await store.begin_attempt(job.id, 1, make_readings(1, *odd[:3]))
+    await store.begin_attempt(job.id, 1, make_readings(1, *odd[:5]))
+    await store.append(job.id, 1, odd[5:9])
+    await store.append(job.id, 1, odd[5:12], known=5)
+    await store.append(job.id, 1, odd[12:], known=12)
+    assert await store.readings(job.id) == whole
+
+
+async def test_a_write_tells_that_the_user_wants_the_end(
+    store: Store, make_spec: Spec, make_reading: Callable[..., Reading], make_report: Report
+) -> None:
+    job = await running(store, make_spec())
+    await store.cancel(job.id, lambda job: make_report(job, JobStatus.CANCELLED))
+    assert await store.append(job.id, 1, [make_reading(1.0)]) is Standing.CANCELLED
 
 
 async def test_readings_come_back_to_the_byte(
@@ -142,7 +166,7 @@ async def test_a_job_ends_in_a_final_status(
 
 async def _writes(
     store: Store, job: Job, attempt: int, record: Readings, report: EnergyReport
-) -> list[bool]:
+) -> list[bool | Standing]:
     return [
         await store.begin_attempt(job.id, attempt, record),
         await store.append(job.id, attempt, record.readings, stage=Stage.TRAINING),
@@ -176,7 +200,8 @@ async def test_the_fence_holds_off_every_other_attempt_and_status(
     )
     for job, attempt in ((waiting, 0), (newer, 1), (newer, 3), (final, 1)):
         before = await store.get(job.id), await store.readings(job.id)
-        assert await _writes(store, job, attempt, record, made) == 4 * [False]
+        nothing = [Standing.FENCED, Standing.FENCED, False, False]
+        assert await _writes(store, job, attempt, record, made) == nothing
         assert (await store.get(job.id), await store.readings(job.id)) == before
     assert [a.ended for a in await store.attempts(newer.id)] == ["stopped"]
 

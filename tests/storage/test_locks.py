@@ -132,3 +132,61 @@ async def test_a_spare_connection_that_broke_is_replaced(store: Store, database_
     assert ended >= 1
     async with store.hold("job"):
         assert count(database_url, HELD) == 1
+
+
+END = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_locks WHERE locktype = 'advisory'"
+
+
+async def test_locks_that_are_held_stay_as_they_are(store: Store, database_url: str) -> None:
+    async with store.hold("host", "job") as hold:
+        holder = count(database_url, HOLDER)
+        assert await hold.renew() == ()
+        assert count(database_url, HOLDER) == holder
+
+
+async def test_locks_whose_connection_was_lost_are_taken_again(
+    store: Store, database_url: str
+) -> None:
+    async with store.hold("host", "job") as hold:
+        count(database_url, END)
+        assert await hold.renew() == ()
+        assert (count(database_url, HELD), count(database_url, HOLDERS)) == (2, 1)
+    assert count(database_url, HELD) == 0
+
+
+async def test_a_lock_that_somebody_else_has_by_then_is_named(
+    store: Store, database_url: str
+) -> None:
+    async with store.hold("host", "job") as hold:
+        count(database_url, END)
+        async with store.hold("job"):
+            assert await hold.renew() == ("job",)
+            assert await hold.renew() == ()  # it says so once
+
+
+async def test_a_session_of_ours_that_the_server_still_keeps_is_ended(
+    store: Store, database_url: str
+) -> None:
+    """As after a cut in the network, which only we have noticed."""
+    async with store.hold("host", "job") as hold:
+        kept, hold.connection = hold.connection, await psycopg.AsyncConnection.connect(database_url)
+        await hold.connection.close()
+        assert await hold.renew() == ()
+        assert count(database_url, HELD) == 2
+        with pytest.raises(psycopg.OperationalError):
+            await kept.execute("SELECT 1")
+        await kept.close()
+
+
+async def test_a_renewal_without_a_database_can_be_tried_again(
+    store: Store, database_url: str
+) -> None:
+    async with store.hold("job") as hold:
+        count(database_url, END)
+        hold._url = "postgresql://127.0.0.1:1/it"
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                await hold.renew()
+        hold._url = database_url
+        assert await hold.renew() == ()
+        assert count(database_url, HELD) == 1

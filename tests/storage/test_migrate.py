@@ -1,19 +1,28 @@
 """The schema: what the revisions make is what the tables say, once, whoever comes first."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from app.domain.errors import UnavailableError, UsageError
+from app.domain.jobs import JobStatus
+from app.domain.specs import JobSpec
 from app.storage.migrate import HEAD, alembic_config, migrate
+from app.storage.store import Store
 from app.storage.tables import metadata
+from app.storage.totals import FinishedFigures
 
 ROOT = Path(__file__).parents[2]
 MIGRATE = "import sys; from app.storage.migrate import migrate; migrate(sys.argv[1])"
@@ -98,3 +107,70 @@ def test_what_is_no_url(url: str) -> None:
         migrate(url)
     assert "topsecret" not in str(raised.value)
     assert raised.value.__suppress_context__  # a log's traceback must not show it either
+
+
+async def test_what_version_0_1_left_behind_gets_rows_and_totals(
+    empty_database_url: str, make_spec: Callable[..., JobSpec], make_report: Callable[..., Any]
+) -> None:
+    """A finished job, one cancelled while queued, one that runs; more than one batch of them."""
+    _to_first_revision(empty_database_url)
+    spec = make_spec(tags={"team": "x"})
+    many = 501
+    with psycopg.connect(empty_database_url) as connection:
+        for job_id, status, energy_j, host in [
+            ("running", "running", None, "box"),
+            ("cancelled", "cancelled", None, None),
+            *((f"done-{n:03}", "succeeded", float(n), "box") for n in range(many)),
+        ]:
+            _job_of_0_1(connection, job_id, status, spec, host)
+            if status != "running":
+                report = make_report(_Named(job_id, spec.sha256()), JobStatus(status), energy_j)
+                body = report.model_dump_json(exclude={"quality": {"target_reached"}}).encode()
+                connection.execute("INSERT INTO reports VALUES (%s, %s)", (job_id, body))
+    migrate(empty_database_url)
+    store = await Store.open(empty_database_url)
+    try:
+        page = await store.report_rows(sort="-energy_total_j", limit=600)
+        rows = [json.loads(row) for row in page.rows]
+        figures = await store.figures()
+    finally:
+        await store.close()
+    assert [row["job_id"] for row in rows] == [
+        *(f"done-{n:03}" for n in reversed(range(many))),
+        "cancelled",
+    ]
+    assert (rows[0]["model_type"], rows[0]["tags"]) == ("cnn", '{"team": "x"}')
+    assert rows[0]["created_at"] == "2026-11-24T19:00:00Z"
+    assert figures.unfinished == {"queued": 0, "running": 1}
+    assert figures.finished["succeeded"] == FinishedFigures(
+        jobs=many, energy_j=many * (many - 1) / 2
+    )
+    assert figures.finished["cancelled"] == FinishedFigures(jobs=1, energy_j=0.0)
+
+
+@dataclass
+class _Named:
+    id: str
+    spec_sha256: str
+
+
+def _to_first_revision(url: str) -> None:
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sa.NullPool
+    )
+    with engine.connect() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.commit()
+
+
+def _job_of_0_1(
+    connection: psycopg.Connection[Any], job_id: str, status: str, spec: JobSpec, host: str | None
+) -> None:
+    connection.execute(
+        """INSERT INTO jobs (id, status, spec, spec_sha256, model_type, priority, tags, host,
+            attempt, created_at)
+        VALUES (%s, %s, %s, %s, 'cnn', 0, '{}', %s, 1, '2026-11-24T20:00:00+01')""",
+        (job_id, status, spec.model_dump_json(), spec.sha256(), host),
+    )

@@ -10,7 +10,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
 from app.domain.specs import JobSpec
-from app.storage.queue import TASK, make_queue, queue_name
+from app.storage.queue import TASK, PatientManager, make_queue, queue_name
 from app.storage.store import Store
 
 
@@ -89,3 +89,93 @@ async def test_a_lost_heartbeat_is_no_end(
     monkeypatch.setattr(JobManager, "update_heartbeat", lost)
     await make_queue(database_url).job_manager.update_heartbeat(1)
     assert "does not take the heartbeat: it went" in caplog.text
+
+
+def _away(
+    monkeypatch: pytest.MonkeyPatch, method: str, error: Exception, times: int
+) -> list[object]:
+    """Let a method of procrastinate's fail so many times; what came to it."""
+    asked: list[object] = []
+
+    async def answer(_: JobManager, **given: object) -> None:
+        asked.append(given)
+        if len(asked) <= times:
+            raise ConnectorException from error
+
+    monkeypatch.setattr(JobManager, method, answer)
+    monkeypatch.setattr("app.storage.queue.AGAIN_S", 0.001)
+    return asked
+
+
+async def test_what_the_queue_does_not_answer_is_asked_again(
+    database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = psycopg.OperationalError("it went")
+    fetched = _away(monkeypatch, "fetch_job", away, times=3)
+    finished = _away(monkeypatch, "finish_job", away, times=3)
+    manager = make_queue(database_url).job_manager
+    assert await manager.fetch_job(queues=["any"], worker_id=1) is None
+    await manager.finish_job(job=object(), status="succeeded", delete_job=True)  # type: ignore[arg-type]
+    assert (len(fetched), len(finished)) == (4, 4)
+    assert caplog.text.count("the queue does not answer: it went") == 2
+
+
+async def test_a_worker_that_stops_does_not_wait_for_the_queue(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = _away(monkeypatch, "fetch_job", psycopg.OperationalError(), times=9)
+    _away(monkeypatch, "finish_job", psycopg.OperationalError(), times=9)
+    manager = make_queue(database_url).job_manager
+    assert isinstance(manager, PatientManager)
+    manager.stopping = True
+    assert await manager.fetch_job(queues=["any"], worker_id=1) is None
+    assert len(fetched) == 1
+    with pytest.raises(ConnectorException):
+        await manager.finish_job(job=object(), status="aborted", delete_job=True)  # type: ignore[arg-type]
+
+
+async def test_a_fault_that_is_not_for_want_of_a_database_is_raised(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _away(monkeypatch, "fetch_job", psycopg.errors.ForeignKeyViolation(), times=1)
+    with pytest.raises(ConnectorException):
+        await make_queue(database_url).job_manager.fetch_job(queues=["any"], worker_id=1)
+
+
+async def test_a_task_that_a_sweep_has_ended_is_ended(
+    store: Store, database_url: str, make_spec: Callable[..., JobSpec],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    await store.submit(make_spec(), max_queued=10)
+    queue = make_queue(database_url)
+
+    @queue.task(name=TASK)
+    async def train(job_id: str) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DELETE FROM procrastinate_jobs")
+
+    async with queue.open_async():
+        await queue.run_worker_async(wait=False, install_signal_handlers=False)
+    assert "was ended by somebody else" in caplog.text
+
+
+async def test_a_pool_whose_connections_were_lost_serves_again_at_once(
+    database_url: str, postgres_url: str
+) -> None:
+    queue = make_queue(database_url)
+    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+    async with queue.open_async():
+        with psycopg.connect(postgres_url, autocommit=True) as server:
+            server.execute(f"{allow} false")  # type: ignore[arg-type]
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [name],
+            )
+            fetching = asyncio.create_task(
+                queue.job_manager.fetch_job(queues=["any"], worker_id=None)  # type: ignore[arg-type]
+            )
+            await asyncio.sleep(3)
+            assert not fetching.done()
+            server.execute(f"{allow} true")  # type: ignore[arg-type]
+        assert await fetching is None

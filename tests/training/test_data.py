@@ -1,5 +1,6 @@
 """The parts are disjoint, stratified and seeded; synthetic data carry a signal and noise."""
 
+import os
 import threading
 
 import numpy as np
@@ -167,3 +168,54 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         data.cached("digits", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _flip(path):
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    path.write_bytes(whole)
+
+
+def _other(path):
+    np.savez(path, images=np.zeros((3, 8, 8), np.uint8), labels=np.zeros(3, np.uint8))
+
+
+def _without_labels(path):
+    np.savez(path, images=np.zeros((3, 28, 28), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _cut,
+        _flip,
+        _other,
+        _without_labels,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"not a file of numpy"),
+    ],
+)
+def test_a_broken_file_is_made_again(tmp_path, spoil):
+    images, labels = data.cached("digits", tmp_path)
+    path = tmp_path / "digits.npz"
+    good = path.stat().st_size
+    spoil(path)
+    again = data.cached("digits", tmp_path)
+    assert np.array_equal(again[0], images)
+    assert np.array_equal(again[1], labels)
+    assert path.stat().st_size == good
+    assert [p.name for p in tmp_path.iterdir()] == ["digits.npz"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_written_now_is_not(tmp_path):
+    old, new = tmp_path / "old.tmp", tmp_path / "new.tmp"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    data.cached("digits", tmp_path)
+    assert not old.exists()
+    assert new.exists()

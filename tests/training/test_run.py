@@ -70,6 +70,17 @@ def test_marks_in_their_order_with_the_facts_of_what_ended(cache_dir):
     json.dumps(marks, allow_nan=False)
 
 
+@pytest.mark.parametrize(("target", "epochs"), [(1e-9, 1), (1.0, 2)])
+def test_a_target_ends_it_at_the_epoch_that_reached_it(cache_dir, target, epochs):
+    marks, _ = run(cache_dir, **SMALL, target_accuracy=target)
+    trained = [index for phase, index, _ in marks if phase == Phase.EPOCH]
+    assert trained == list(range(epochs))
+    phase, _, ended = marks[-2]
+    assert phase == Phase.EVALUATION
+    assert (ended["validation_accuracy"] >= target) is (target < 1)
+    assert marks[-1][2]["test_accuracy"] is not None
+
+
 def test_progress_comes_to_all_steps_of_each_epoch(cache_dir):
     _, progress = run(
         cache_dir, **{**SMALL, "batch_size": 32, "execution": {"steps_per_execution": 4}}

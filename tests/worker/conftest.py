@@ -1,5 +1,8 @@
 """A warm fork server for the tests of this room, and a meter with a known, flat power."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -41,3 +44,29 @@ class FlatMeter:
 @pytest.fixture
 def meter():
     return FlatMeter()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts workers as processes of their own; what they say is in `said` of the test's folder."""
+    started = []
+
+    def begin(url, **settings):
+        given = {
+            "TRAINWATT_DATABASE_URL": url,
+            "TRAINWATT_DATA_DIR": str(tmp_path),
+            "TRAINWATT_HOST_NAME": "here",
+            "TRAINWATT_HOST_LOCK": str(tmp_path / "lock"),
+            **settings,
+        }
+        with (tmp_path / "said").open("ab") as said:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "app.worker"], env=os.environ | given, stderr=said
+            )
+        started.append(worker)
+        return worker
+
+    yield begin
+    for worker in started:
+        worker.kill()
+        worker.wait()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.metering.host import host_facts
 from app.worker.attempt import Bench, FencedError, run_job
+from app.worker.process import Training
 from app.worker.sweep import sweep
 
 QUICK = {"model_type": "cnn", "size": "tiny", "epochs": 2, "dataset": {"name": "digits"}}
@@ -186,6 +188,143 @@ async def test_a_timeout_is_kept(bench, store, submit):
     assert report.duration_s >= 1.5
 
 
+@pytest.mark.parametrize(
+    ("limits", "code", "most_j"),
+    [
+        ({"energy_j": 180}, "energy_limit", 180),
+        ({"emissions_g": 0.02}, "emissions_limit", 200),  # 360 g/kWh: 1 g is 10,000 J
+    ],
+)
+async def test_a_budget_is_kept(bench, store, submit, capsys, *, limits, code, most_j):
+    job_id = await submit(
+        epochs=10_000, limits=limits, carbon={"intensity_g_per_kwh": 360, "pue": 1}
+    )
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == (JobStatus.BUDGET_EXHAUSTED, code)
+    assert report.status is JobStatus.BUDGET_EXHAUSTED
+    over_s = (report.energy.total_j - most_j) / 120
+    with capsys.disabled():
+        print(f"\n{code}: the last reading came {over_s:.3f} s after the limit")  # noqa: T201
+    assert 0 <= over_s < 60
+    assert not psutil.Process(child_of(bench)).children()
+
+
+async def test_where_a_budget_is_kept_readings_come_at_least_once_a_second(bench, store, submit):
+    slow = bench.settings.model_copy(update={"sample_interval_s": 10})
+    job_id = await submit(epochs=10_000, limits={"energy_j": 300})
+    await run_job(replace(bench, settings=slow), job_id)
+    stored = await store.readings(job_id)
+    assert stored.sample_interval_s == 1
+    assert (await store.get(job_id)).status is JobStatus.BUDGET_EXHAUSTED
+    free = await submit(limits={"timeout_s": 60})
+    await run_job(replace(bench, settings=slow), free)
+    assert (await store.readings(free)).sample_interval_s == 10
+
+
+async def test_a_budget_is_the_jobs_and_not_the_attempts(bench, store, submit):
+    job_id = await submit(epochs=10_000, limits={"energy_j": 400})
+    await lose(bench, store, job_id)
+    await sweep(bench)
+    (lost,) = await store.attempts(job_id)
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == (JobStatus.BUDGET_EXHAUSTED, "energy_limit")
+    assert report.energy.spent_j == pytest.approx(lost.energy_j + report.energy.total_j)
+    assert report.energy.spent_j >= 400
+    assert report.energy.total_j < 400
+
+
+async def test_a_lost_job_that_has_used_all_it_may_does_not_run_again(bench, store, submit):
+    job_id = await submit(epochs=10_000, limits={"energy_j": 1000})
+    await lose(bench, store, job_id)
+    *_, last = (await store.readings(job_id)).readings
+    unseen = last.model_copy(update={"t_s": last.t_s + 1, "cpu_j": last.cpu_j + 1000, "ended": {}})
+    await store.append(job_id, 1, [unseen.model_copy(update={"begins": None})])
+    await sweep(bench)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == (JobStatus.BUDGET_EXHAUSTED, "energy_limit")
+    assert (job.attempt, report.energy.spent_j > 1000) == (1, True)
+
+
+async def test_a_job_that_has_used_all_it_may_ends_at_once(bench, store, submit):
+    job_id = await submit(epochs=10_000, limits={"energy_j": 100})
+    assert await store.claim(job_id, "here")
+    await store.put_back(job_id, 1, ended="lost", energy_j=101.0, finish_queue_row=False)
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.error.code) == (JobStatus.BUDGET_EXHAUSTED, "energy_limit")
+    assert report.energy.spent_j >= 101
+    assert not [phase for phase in report.phases if phase.name == "epoch"]
+
+
+async def test_a_target_ends_the_training_and_the_test_set_is_evaluated(bench, store, submit):
+    job_id = await submit(epochs=50, target_accuracy=0.3)
+    await run_job(bench, job_id)
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    trained = [phase for phase in report.phases if phase.name == "epoch"]
+    assert job.status is JobStatus.SUCCEEDED
+    assert 0 < len(trained) < 50
+    assert (job.progress.epoch, job.progress.epochs) == (len(trained), 50)
+    assert trained[-1].validation_accuracy >= 0.3
+    assert report.quality.target_reached is True
+    assert report.quality.test_accuracy is not None
+    assert report.efficiency.j_to_target == pytest.approx(sum(e.energy_j for e in trained))
+
+
+BIG = {"dataset": {"name": "synthetic", "samples": 60_000}, "model_type": "rnn"}
+LONG_TEST = {
+    "model_type": "rnn",
+    "size": "base",
+    "epochs": 1,
+    "batch_size": 8,
+    "dataset": {"name": "synthetic", "shape": [4000, 8], "classes": 2, "samples": 8},
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "fields"),
+    [
+        (Stage.STARTING, {}),
+        (Stage.SETUP, BIG),
+        (Stage.TRAINING, {"epochs": 10_000}),
+        (Stage.EVALUATING, LONG_TEST),
+    ],
+)
+async def test_a_user_cancels_in_every_stage(
+    bench, store, submit, monkeypatch, capsys, *, stage, fields
+):
+    if stage is Stage.STARTING:
+        forks = Training._fork
+        monkeypatch.setattr(Training, "_fork", lambda it: (time.sleep(1.0), forks(it)))
+    job_id = await submit(**fields)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, lambda job: job.stage is stage)
+    await store.cancel(job_id, lambda job: pytest.fail("it is not queued"))
+    running.cancel()
+    began_s = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with capsys.disabled():
+        print(f"\n{stage}: over after {time.monotonic() - began_s:.3f} s")  # noqa: T201
+    job, report = await store.get(job_id), await report_of(store, job_id)
+    assert (job.status, job.stage, job.error) == (JobStatus.CANCELLED, None, None)
+    assert not psutil.Process(child_of(bench)).children()
+    assert report.duration_s > 0
+    if report.duration_s > 0.3:
+        assert report.energy.total_j == pytest.approx(120 * report.duration_s, rel=0.01)
+
+
+async def test_a_cancel_that_the_queue_does_not_bring_is_seen_all_the_same(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    running = asyncio.create_task(run_job(bench, job_id))
+    await until(store, job_id, trains)
+    await store.cancel(job_id, lambda job: pytest.fail("it is not queued"))
+    await running
+    assert (await store.get(job_id)).status is JobStatus.CANCELLED
+    assert not psutil.Process(child_of(bench)).children()
+
+
 async def test_a_broken_meter_fails_the_job_in_words(bench, store, submit, meter):
     job_id = await submit(epochs=10_000)
     running = asyncio.create_task(run_job(bench, job_id))
@@ -241,6 +380,14 @@ async def test_the_second_attempt_adds_to_the_first(bench, store, submit):
     assert (lost.attempt, lost.ended, last.attempt, last.ended) == (1, "lost", 2, "succeeded")
     assert last.energy_j == pytest.approx(report.energy.total_j)
     assert report.energy.spent_j == pytest.approx(lost.energy_j + last.energy_j)
+
+
+async def test_two_sweeps_at_once_take_a_lost_job_once(bench, store, submit):
+    job_id = await submit(epochs=10_000)
+    await lose(bench, store, job_id)
+    await asyncio.gather(*(sweep(bench) for _ in range(4)))
+    assert (await store.get(job_id)).status is JobStatus.QUEUED
+    assert [a.ended for a in await store.attempts(job_id)] == ["lost"]
 
 
 async def test_the_sweep_fails_a_job_whose_attempts_are_used_up(bench, store, submit):

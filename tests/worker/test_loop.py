@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,31 +18,6 @@ LONG = JobSpec.model_validate(
     {"model_type": "cnn", "size": "tiny", "epochs": 10_000, "dataset": {"name": "digits"}}
 )
 PATIENCE_S = 60
-
-
-@pytest.fixture
-def start(tmp_path):
-    started = []
-
-    def begin(url, **settings):
-        given = {
-            "TRAINWATT_DATABASE_URL": url,
-            "TRAINWATT_DATA_DIR": str(tmp_path),
-            "TRAINWATT_HOST_NAME": "here",
-            "TRAINWATT_HOST_LOCK": str(tmp_path / "lock"),
-            **settings,
-        }
-        with (tmp_path / "said").open("wb") as said:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "app.worker"], env=os.environ | given, stderr=said
-            )
-        started.append(worker)
-        return worker
-
-    yield begin
-    for worker in started:
-        worker.kill()
-        worker.wait()
 
 
 def said(tmp_path):
@@ -81,6 +54,81 @@ def test_a_country_that_cannot_price_is_said_at_the_start(start, tmp_path, datab
     assert "Traceback" not in said(tmp_path)
 
 
+async def training(store, **fields):
+    """A job that trains."""
+    job = await store.submit(LONG.model_copy(update=fields), max_queued=10)
+
+    async def trains():
+        return (await store.get(job.id)).stage == "training"
+
+    await until(trains)
+    return job.id
+
+
+async def test_a_worker_that_drains_finishes_its_job_and_takes_no_other(start, store, database_url):
+    worker = start(database_url, TRAINWATT_DRAIN="1", TRAINWATT_HEARTBEAT_S="0.2")
+    await until(lambda: ready(store))
+    first = await training(store, epochs=80)
+    second = await store.submit(LONG, max_queued=10)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(PATIENCE_S) == 0
+    job = await store.get(first)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
+    waiting = await store.get(second.id)
+    assert (waiting.status, waiting.attempt) == (JobStatus.QUEUED, 0)
+
+
+async def test_a_second_signal_puts_the_job_of_a_draining_worker_back(start, store, database_url):
+    worker = start(database_url, TRAINWATT_DRAIN="1")
+    await until(lambda: ready(store))
+    job_id = await training(store)
+    worker.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    assert worker.poll() is None
+    assert (await store.get(job_id)).status is JobStatus.RUNNING
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(PATIENCE_S) == 0
+    assert (await store.get(job_id)).status is JobStatus.QUEUED
+    (attempt,) = await store.attempts(job_id)
+    assert (attempt.ended, attempt.energy_j > 0) == ("stopped", True)
+
+
+async def test_the_job_of_a_draining_worker_can_be_cancelled(start, store, database_url):
+    worker = start(database_url, TRAINWATT_DRAIN="1")
+    await until(lambda: ready(store))
+    job_id = await training(store)
+    worker.send_signal(signal.SIGTERM)
+    await store.cancel(job_id, lambda job: pytest.fail("it is not queued"))
+    assert worker.wait(PATIENCE_S) == 0
+    assert (await store.get(job_id)).status is JobStatus.CANCELLED
+
+
+async def test_under_serve_nothing_is_drained(start, store, database_url):
+    worker = start(database_url, TRAINWATT_DRAIN="1", TRAINWATT_SUPERVISED="1")
+    await until(lambda: ready(store))
+    job_id = await training(store)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(PATIENCE_S) == 0
+    assert (await store.get(job_id)).status is JobStatus.QUEUED
+
+
+async def test_a_worker_that_is_started_again_goes_on_with_the_job(start, store, database_url):
+    worker = start(database_url)
+    await until(lambda: ready(store))
+    job_id = await training(store, epochs=100)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(PATIENCE_S) == 0
+    start(database_url)
+
+    async def final():
+        return (await store.get(job_id)).finished_at
+
+    await until(final)
+    job = await store.get(job_id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+    assert [a.ended for a in await store.attempts(job_id)] == ["stopped", "succeeded"]
+
+
 async def test_sigterm_puts_the_job_back_and_ends_in_order(start, store, database_url):
     worker = start(database_url)
     await until(lambda: ready(store))
@@ -108,7 +156,8 @@ async def test_without_its_database_it_ends_with_a_sentence(start, tmp_path, sho
     with EmbeddedPostgres(Path(short_dir)) as postgres:
         migrate(postgres.url)
         store = await Store.open(postgres.url)
-        worker = start(postgres.url)
+        hasty = {"TRAINWATT_LEASE_S": "6", "TRAINWATT_HEARTBEAT_S": "1"}
+        worker = start(postgres.url, **hasty)
         await until(lambda: ready(store))
         if busy:
             job = await store.submit(LONG, max_queued=10)

@@ -5,17 +5,20 @@ import signal
 import pytest
 
 from app.domain.errors import MeterError
-from app.domain.jobs import JobStatus
-from app.domain.specs import JobSpec
+from app.domain.jobs import JobError, JobStatus
+from app.worker.budget import Cut
 from app.worker.messages import Ended, Failure
 from app.worker.outcome import oom_kill_count, outcome
 
-SPEC = JobSpec.model_validate({"model_type": "cnn", "limits": {"timeout_s": 5}})
+STOPPED = Cut(status=JobStatus.CANCELLED)
+LATE = Cut(
+    status=JobStatus.TIMED_OUT, error=JobError(code="timeout", message="after timeout_s = 5 s")
+)
 KILLED = Ended(exit_code=-signal.SIGKILL)
 
 
 def end(ended, *, failure=None, cut=None, oom_kills=0):
-    status, error = outcome(ended=ended, failure=failure, cut=cut, oom_kills=oom_kills, spec=SPEC)
+    status, error = outcome(ended=ended, failure=failure, cut=cut, oom_kills=oom_kills)
     return status, error and error.code, error and error.message
 
 
@@ -24,9 +27,9 @@ def end(ended, *, failure=None, cut=None, oom_kills=0):
     [
         ({"ended": Ended(exit_code=0)}, "succeeded", None, None),
         # it had finished before the kill arrived
-        ({"ended": Ended(exit_code=0), "cut": JobStatus.TIMED_OUT}, "succeeded", None, None),
-        ({"ended": KILLED, "cut": JobStatus.CANCELLED}, "cancelled", None, None),
-        ({"ended": KILLED, "cut": JobStatus.TIMED_OUT}, "timed_out", "timeout", "timeout_s = 5 s"),
+        ({"ended": Ended(exit_code=0), "cut": LATE}, "succeeded", None, None),
+        ({"ended": KILLED, "cut": STOPPED}, "cancelled", None, None),
+        ({"ended": KILLED, "cut": LATE}, "timed_out", "timeout", "timeout_s = 5 s"),
         ({"ended": KILLED}, "failed", "killed", "SIGKILL"),
         ({"ended": KILLED, "oom_kills": 1}, "failed", "out_of_memory", "batch_size"),
         ({"ended": Ended(exit_code=-signal.SIGSEGV)}, "failed", "killed", "SIGSEGV"),
@@ -39,7 +42,7 @@ def end(ended, *, failure=None, cut=None, oom_kills=0):
             "nan",
         ),
         (
-            {"ended": Ended(exit_code=-9, error=MeterError("gone")), "cut": JobStatus.CANCELLED},
+            {"ended": Ended(exit_code=-9, error=MeterError("gone")), "cut": STOPPED},
             "failed",
             "meter_failed",
             "gone",

@@ -60,7 +60,7 @@ def readings(events):
 
 
 async def test_a_run_is_read_before_the_process_at_every_mark_and_after_the_end(start):
-    events = await follow(start())
+    events = await follow(start(tick_s=60))  # no other reading comes between
     marks = [(r.begins, r.index) for r in readings(events) if r.begins]
     assert marks == [
         (Phase.SETUP, None),

@@ -1,5 +1,6 @@
-"""Jobs: submit, list, show, cancel."""
+"""Jobs: submit and wait, list, show, cancel."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -7,12 +8,14 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from app.api import docs
+from app.api.events import until_final
 from app.api.routes.requests import (
     MAX_PAGE,
     TEXT,
     JobFilterQuery,
     JobId,
     NoQueryHere,
+    Query,
     Serving,
     query,
     spec,
@@ -21,7 +24,9 @@ from app.api.routes.views import JobPageView, JobView
 from app.domain.errors import FieldError, SpecError
 from app.domain.specs import JobSpec
 
-NOT_YET_HEADERS = ("Idempotency-Key",)  # named by the contract; refused rather than ignored
+MAX_WAIT_S = 300
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY = r"[\x20-\x7e]{1,255}"
 
 router = APIRouter(tags=["jobs"])
 
@@ -50,14 +55,43 @@ def _job_query(request: Request) -> JobQuery:
     return query(request, JobQuery)
 
 
-def _no_header_of_later(request: Request) -> None:
-    errors = [
-        FieldError(field=name, expected="no such header (not available yet)", received=given)
-        for name in NOT_YET_HEADERS
-        if (given := request.headers.get(name)) is not None
+class SubmitQuery(Query):
+    """How long a submission may wait."""
+
+    wait: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=MAX_WAIT_S,
+            allow_inf_nan=False,
+            description="answer when the job is final, or after so many seconds",
+        ),
+    ] = 0.0
+
+
+def _submit_query(request: Request) -> SubmitQuery:
+    return query(request, SubmitQuery)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    given = request.headers.getlist(IDEMPOTENCY_KEY)
+    if given and (len(given) > 1 or not re.fullmatch(KEY, given[0])):
+        received = given if len(given) > 1 else given[0]
+        expected = "one header of 1 to 255 printable ASCII characters"
+        raise SpecError(FieldError(field=IDEMPOTENCY_KEY, expected=expected, received=received))
+    return given[0] if given else None
+
+
+SUBMISSION = docs.json_body(JobSpec, SPECS) | {
+    "parameters": [
+        *docs.query(SubmitQuery)["parameters"],
+        docs.header(
+            IDEMPOTENCY_KEY,
+            {"type": "string", "minLength": 1, "maxLength": 255, "pattern": f"^{KEY}$"},
+            "sent again with the same spec within 24 hours, it gives the job that it made",
+        ),
     ]
-    if errors:
-        raise SpecError(*errors)
+}
 
 
 @router.post(
@@ -65,13 +99,25 @@ def _no_header_of_later(request: Request) -> None:
     operation_id="submit_job",
     status_code=202,
     response_model=JobView,
-    responses=docs.problems(413, 415, 429, 503),
-    openapi_extra=docs.json_body(JobSpec, SPECS),
-    dependencies=[NoQueryHere, Depends(_no_header_of_later)],
+    responses=docs.problems(413, 415, 429, 503) | {409: docs.documented(*docs.CONFLICT)},
+    openapi_extra=SUBMISSION,
 )
-async def submit_job(service: Serving, asked: Annotated[JobSpec, Depends(spec)]) -> Response:
-    """Queue a training job. `Location` is where it is shown."""
-    job = (await service.submit(asked)).public()
+async def submit_job(
+    request: Request,
+    service: Serving,
+    how: Annotated[SubmitQuery, Depends(_submit_query)],
+    key: Annotated[str | None, Depends(_idempotency_key)],
+    asked: Annotated[JobSpec, Depends(spec)],
+) -> Response:
+    """Queue a training job. `Location` is where it is shown.
+
+    A client that goes away while it waits leaves the job as it is.
+    """
+    made = await service.submit(asked, key=key)
+    if how.wait and not made.status.final:
+        stopping = request.app.state.stopping
+        made = await until_final(request, service, made, stopping, how.wait)
+    job = made.public()
     return JSONResponse(job, status_code=202, headers={"Location": job["links"]["self"]})
 
 

@@ -52,7 +52,7 @@ class NoQuery(Query):
 Known = TypeVar("Known", bound=Query)
 
 
-def serving(request: Request) -> Service:
+async def serving(request: Request) -> Service:
     """The service behind the app.
 
     Raises:
@@ -78,9 +78,10 @@ def query(request: Request, model: type[Known]) -> Known:
     return validated(model, dict(given), noun="query parameter")
 
 
-def no_query(request: Request) -> None:
+async def no_query(request: Request) -> None:
     """Refuse every query parameter."""
-    query(request, NoQuery)
+    if request.scope["query_string"]:
+        query(request, NoQuery)
 
 
 async def spec(request: Request) -> JobSpec:

@@ -1,11 +1,12 @@
-"""Whether the service lives, and is ready."""
+"""Whether the service lives, is ready, and what it counts."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app.api import docs
+from app.api.metrics import MEDIA_TYPE, Metrics
 from app.api.problems import KINDS, problem
 from app.api.routes.requests import NoQueryHere, Serving
 from app.api.routes.views import StateView
@@ -40,3 +41,16 @@ async def readyz(request: Request, service: Serving) -> Response:
         kind = KINDS[UnavailableError]
         return problem(request.state.request_id, kind, detail, reasons=list(reasons))
     return JSONResponse({"status": "ready"})
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    response_class=PlainTextResponse,
+    responses=docs.problems(503),
+    dependencies=[NoQueryHere],
+)
+async def metrics(request: Request, service: Serving) -> Response:
+    """Jobs, joules, hosts, requests and this process, for Prometheus."""
+    counted: Metrics = request.app.state.metrics
+    return Response(counted.text(await service.figures()), headers={"Content-Type": MEDIA_TYPE})

@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from app.domain.hosts import Host
 from app.domain.jobs import Job
+from app.domain.report_rows import ReportRow
 
 
 class Links(BaseModel):
@@ -24,6 +25,13 @@ class JobPageView(BaseModel):
     """A page of jobs, newest first. `next_cursor` is null on the last one."""
 
     items: list[JobView]
+    next_cursor: str | None
+
+
+class ReportPageView(BaseModel):
+    """A page of flat rows, a report each. `next_cursor` is null on the last one."""
+
+    items: list[ReportRow]
     next_cursor: str | None
 
 

@@ -1,9 +1,11 @@
-"""The routes of jobs: submit, list, show, cancel."""
+"""The routes of jobs: submit and wait, list, show, cancel."""
+
+import asyncio
 
 import pytest
 
 from app.api.routes.views import JobPageView, JobView
-from app.domain.errors import QueueFullError
+from app.domain.errors import IdempotencyError, QueueFullError, UnavailableError
 from app.domain.jobs import JobFilter, JobStatus
 from app.domain.reports import EnergyReport
 
@@ -95,10 +97,89 @@ async def test_query_parameters_that_do_not_hold_are_refused(client, query, fiel
     assert error["expected"].startswith(expected)
 
 
-async def test_an_idempotency_key_is_refused_as_it_is_not_honoured_yet(client, memory):
-    answer = await client.post("/v1/jobs", json=LEAST, headers={"Idempotency-Key": "k1"})
+@pytest.mark.parametrize(
+    "headers",
+    [[""], ["x" * 256], ["é"], ["a\tb"], ["a", "b"]],
+    ids=["none", "long", "é", "tab", "two"],
+)
+async def test_an_idempotency_key_of_the_wrong_form_is_refused(client, memory, headers):
+    given = [("Idempotency-Key", value.encode()) for value in headers]
+    answer = await client.post("/v1/jobs", json=LEAST, headers=given)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
+    assert memory.jobs == {}
+
+
+async def test_a_key_that_is_known_gives_its_job(client, memory):
+    key = {"Idempotency-Key": "".join(map(chr, range(0x21, 0x7F)))}
+    first = await client.post("/v1/jobs", json=LEAST, headers=key)
+    memory.known_hosts = ()
+    again = await client.post("/v1/jobs", json=LEAST, headers=key)
+    assert (again.status_code, again.headers["location"]) == (202, first.headers["location"])
+    assert len(memory.jobs) == 1
+
+
+async def test_a_key_of_another_spec_is_409_of_its_own_kind(client, memory):
+    memory.fails = IdempotencyError("It is used.")
+    answer = await client.post("/v1/jobs", json=LEAST, headers={"Idempotency-Key": "k1"})
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:trainwatt:problem:idempotency-conflict"
+    assert "job_status" not in answer.json()
+
+
+async def test_a_request_waits_until_its_job_is_final(client, memory):
+    async def end():
+        while not memory.listeners:
+            await asyncio.sleep(0.01)
+        memory.set("job-1", status=JobStatus.RUNNING)
+        await asyncio.sleep(0.01)
+        memory.set("job-1", status=JobStatus.SUCCEEDED)
+
+    answer, _ = await asyncio.gather(client.post("/v1/jobs?wait=300", json=LEAST), end())
+    assert (answer.status_code, answer.json()["status"]) == (202, "succeeded")
+    assert answer.headers["location"] == "/v1/jobs/job-1"
+    assert memory.listeners == []
+
+
+async def test_a_request_waits_for_so_many_seconds_at_most(client, memory):
+    answer = await client.post("/v1/jobs?wait=0.05", json=LEAST)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert memory.listeners == []
+
+
+async def test_a_database_that_is_away_does_not_lose_the_job_that_is_waited_for(client, memory):
+    async def fail():
+        while not memory.listeners:
+            await asyncio.sleep(0.01)
+        memory.fails = UnavailableError("away")
+        memory.listeners[0][1].wake()
+
+    answer, _ = await asyncio.gather(client.post("/v1/jobs?wait=0.2", json=LEAST), fail())
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+
+
+async def test_a_request_that_waits_ends_with_the_server(app, client, memory):
+    async def stop():
+        while not memory.listeners:
+            await asyncio.sleep(0.01)
+        app.state.stopping.begin()
+
+    answer, _ = await asyncio.gather(client.post("/v1/jobs?wait=300", json=LEAST), stop())
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+
+
+@pytest.mark.parametrize("wait", ["-1", "300.1", "nan", "inf", "x", "", "1&wait=2"])
+async def test_a_wait_out_of_its_range_is_refused(client, memory, wait):
+    answer = await client.post(f"/v1/jobs?wait={wait}", json=LEAST)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["wait"]
+    assert memory.jobs == {}
+
+
+async def test_other_parameters_of_a_submission_are_refused(client, memory):
+    answer = await client.post("/v1/jobs?wiat=1", json=LEAST)
+    assert answer.status_code == 422
+    assert "did you mean wait" in answer.json()["errors"][0]["expected"]
     assert memory.jobs == {}
 
 

@@ -15,11 +15,13 @@ LEAST = {"model_type": "cnn", "size": "base", "epochs": 3}
 @pytest.mark.parametrize(
     "call",
     [
-        ("POST", "/v1/jobs"),
+        ("GET", "/v1/jobs/j/events"),
         ("GET", "/v1/jobs/j"),
         ("POST", "/v1/jobs/j/cancel"),
         ("GET", "/v1/jobs/j/report"),
         ("GET", "/v1/jobs/j/readings"),
+        ("GET", "/v1/reports"),
+        ("GET", "/metrics"),
         ("GET", "/v1/workloads"),
         ("GET", "/v1/hosts"),
         ("GET", "/healthz"),

@@ -1,0 +1,67 @@
+"""Readings as Parquet, read back by pyarrow and pandas."""
+
+import io
+import json
+
+import pandas
+import pyarrow
+import pytest
+from pyarrow import parquet as pq
+
+from app.api.parquet import parquet
+from app.domain.readings import Phase, Reading, Readings
+
+
+@pytest.fixture
+def readings(a_host):
+    facts = {"loss": 0.5, "text": '☃ "', "deep": [1e-7, None]}
+    taken = (
+        Reading(t_s=0, cpu_j=None, gpu_j=None, ram_j=1e22, begins=Phase.SETUP),
+        Reading(t_s=1 / 3, cpu_j=0.1, gpu_j=None, ram_j=-0.0, begins=Phase.EPOCH, index=0),
+        Reading(t_s=1, cpu_j=0.2, gpu_j=None, ram_j=2, ended=facts, instrument_cpu_s=1e-9),
+    )
+    return Readings(
+        attempt=2,
+        started_at=a_host.started_at,
+        host=a_host.facts,
+        meter=a_host.meter,
+        sample_interval_s=0.5,
+        readings=taken,
+    )
+
+
+def _again(table):
+    """The readings that a table was made of."""
+    rows = [{**row, "ended": json.loads(row["ended"])} for row in table.to_pylist()]
+    about = json.loads(table.schema.metadata[b"trainwatt"])
+    return Readings.model_validate_json(json.dumps({**about, "readings": rows}))
+
+
+def test_pyarrow_reads_what_the_json_says(readings):
+    table = pq.read_table(io.BytesIO(parquet(readings)))
+    assert _again(table).to_bytes() == readings.to_bytes()
+    types = {field.name: field.type for field in table.schema}
+    assert set(types) == set(Reading.model_fields)
+    assert types.pop("index") == pyarrow.int64()
+    assert types.pop("begins") == types.pop("ended") == pyarrow.string()
+    assert set(types.values()) == {pyarrow.float64()}
+
+
+def test_pandas_reads_it(readings):
+    table = pandas.read_parquet(io.BytesIO(parquet(readings)))
+    assert table["t_s"].tolist() == [0, 1 / 3, 1]
+    assert table["cpu_j"].isna().tolist() == [True, False, False]
+    assert table["gpu_j"].dtype == "float64"
+    assert table["begins"].tolist()[:2] == ["setup", "epoch"]
+
+
+def test_the_facts_stand_in_the_footer_too(readings):
+    footer = pq.read_metadata(io.BytesIO(parquet(readings))).metadata
+    assert json.loads(footer[b"trainwatt"])["attempt"] == 2
+
+
+def test_no_reading_is_an_empty_table_of_the_same_columns(readings):
+    empty = readings.model_copy(update={"readings": ()})
+    table = pq.read_table(io.BytesIO(parquet(empty)))
+    assert _again(table) == empty
+    assert table.schema.equals(pq.read_table(io.BytesIO(parquet(readings))).schema)
