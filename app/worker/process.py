@@ -14,7 +14,7 @@ from app.domain.errors import TrainingError, UnavailableError
 from app.domain.readings import Reading
 from app.domain.specs import JobSpec
 from app.worker import child
-from app.worker.environment import WORKER_PID
+from app.worker.environment import FORK_SERVER, WORKER_PID
 from app.worker.messages import (
     Ended,
     Event,
@@ -36,10 +36,7 @@ Read = Callable[[int | None, Mark | None], Reading]
 def start_fork_server() -> None:
     """Start it if it does not run, from the main thread: it dies with it. Returns at once."""
     os.environ[WORKER_PID] = str(os.getpid())
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # else importing SciPy starts pools of threads
-    # pandas imports pyarrow where it is installed, whose allocator starts a thread of its own
-    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.update(FORK_SERVER)
     _context().set_forkserver_preload(["app.worker.preload"])
     forkserver.ensure_running()
 

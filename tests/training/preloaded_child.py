@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from app.worker.environment import FORK_SERVER
+
 
 def child(pipe, spec_json, cache_dir):
     threads = len(os.listdir(f"/proc/{os.getppid()}/task"))
@@ -33,7 +35,7 @@ def child(pipe, spec_json, cache_dir):
 
 
 if __name__ == "__main__":
-    os.environ.update(OPENBLAS_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3")
+    os.environ.update(FORK_SERVER)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app.training.run"])
     here, there = context.Pipe(duplex=False)
