@@ -25,7 +25,7 @@ from app.worker.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
-WRITE_PERIOD_S = 1.0
+WRITE_PERIOD_S = 0.9  # a little less than between ticks, so that none waits for the next
 CUT_S = 5.0  # a killed process is gone in milliseconds, unless it could not be made
 
 

@@ -88,6 +88,7 @@ def test_the_whole_description(jobs, database_url, serving, tmp_path):
                 "--checks=all",
                 f"--header=Authorization: Bearer {KEY}",
                 f"--max-time={BUDGET_S}",
+                f"--seed={os.environ.get('TRAINWATT_SCHEMATHESIS_SEED', '5')}",
                 "--request-timeout=20",
                 "--suppress-health-check=all",
                 "--generation-database=none",
