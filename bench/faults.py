@@ -34,10 +34,13 @@ SPEC = {"model_type": "cnn", "size": "tiny", "epochs": 40, "dataset": {"name": "
 CALIBRATION_JOBS = 3
 FINAL_S = 120.0  # in which a job is final whatever was hit; nothing here is judged by time
 POLL_S = 0.05
+FINAL = {"succeeded", "failed"}
 EARLIER = 0.9
 
 TARGETS = ("API", "worker", "child", "fork server", "database", "pause")
-SURVIVED = {"API", "worker", "database", "pause"}  # of these the job goes on, or runs again
+UNHARMED = {"API", "database", "pause"}  # the attempt goes on
+ERRORS = {"killed", "lost", "start_failed"}  # of a job whose child or fork server was killed
+GONE_S = 5.0  # a killed process and those below it are gone in milliseconds, by death signals
 
 # Each finds what must not be there once every job is final.
 LEFT = {
@@ -159,17 +162,17 @@ class Site:
         return False
 
 
-def patiently() -> Iterator[None]:
+def patiently(limit_s: float = FINAL_S) -> Iterator[None]:
     """Tries, a moment apart.
 
     Raises:
-        TimeoutError: two minutes have not been enough.
+        TimeoutError: so many seconds have not been enough.
     """
-    deadline_s = time.monotonic() + FINAL_S
+    deadline_s = time.monotonic() + limit_s
     while time.monotonic() < deadline_s:
         yield
         time.sleep(POLL_S)
-    raise TimeoutError(f"expected an answer within {FINAL_S:g} s, received none")
+    raise TimeoutError(f"expected an answer within {limit_s:g} s, received none")
 
 
 def campaign(
@@ -191,8 +194,9 @@ def campaign(
         life_s = statistics.median(_life_s(site, -n) for n in range(1, CALIBRATION_JOBS + 1))
         results = [*done]
         for number, target, moment in plan(trials, seed)[len(done) :]:
-            while not (one := trial(site, number, target, moment, life_s)).hit:
-                moment *= EARLIER  # noqa: PLW2901 -- the job had ended: the fault is not void
+            one = trial(site, number, target, moment, life_s)
+            while not one.hit and not one.wrong:  # the job had ended: no fault is void
+                one = trial(site, number, target, EARLIER * one.moment, life_s)
             results.append(one)
             told(one)
         wrong = _at_the_end(site, results[len(done) :])
@@ -225,8 +229,8 @@ def trial(site: Site, number: int, target: str, moment: float, life_s: float) ->
     began_s = time.monotonic()
     job_id = site.submit(number)
     time.sleep(max(0.0, began_s + moment * life_s - time.monotonic()))
-    stage = site.stage(job_id)
-    hit = _hit(site, target, job_id)
+    stage, killed = _hit(site, target, job_id)
+    _, alive = psutil.wait_procs(killed, timeout=GONE_S)
     job = site.until_final(job_id)
     return Trial(
         number=number,
@@ -237,35 +241,41 @@ def trial(site: Site, number: int, target: str, moment: float, life_s: float) ->
         status=job["status"],
         error=job["error"] and job["error"]["code"],
         attempts=job["attempt"],
-        wrong=_wrong(site, target, job),
-        hit=hit,
+        wrong=[f"outlives its parent: {p}" for p in alive] + _wrong(site, target, job),
+        hit=stage not in FINAL,
     )
 
 
-def _hit(site: Site, target: str, job_id: str) -> bool:
-    """Hit it; false where the job is final before there is such a process."""
-    while (victim := site.victim(target)) is None:
-        if site.stage(job_id) in {"succeeded", "failed"}:
-            return False
-        time.sleep(0.005)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        if target == "pause":
-            victim.suspend()
-            time.sleep(1.5 * LEASE_S)
-            victim.resume()
-        else:
-            victim.send_signal(signal.SIGKILL)
-        return True
-    return False
+def _hit(site: Site, target: str, job_id: str) -> tuple[str, list[psutil.Process]]:
+    """Hit it, where the job is not final: the stage that it was in, and who must be gone now."""
+    for _ in patiently():
+        victim, stage = site.victim(target), site.stage(job_id)
+        if stage in FINAL:
+            return stage, []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if victim is not None and target == "pause":
+                victim.suspend()
+                time.sleep(1.5 * LEASE_S)
+                victim.resume()
+                return stage, []
+            if victim is not None:
+                family = [victim, *victim.children(recursive=True)]
+                victim.send_signal(signal.SIGKILL)
+                return stage, family
+    raise AssertionError("unreachable")
 
 
 def _wrong(site: Site, target: str, job: dict[str, Any]) -> list[str]:
     """What must not be, after one fault."""
+    error = job["error"] and job["error"]["code"]
     wrong = []
-    if target in SURVIVED and job["status"] != "succeeded":
-        wrong.append(f"the job {job['status']}: {job['error']}")
-    if target not in SURVIVED and job["status"] not in {"succeeded", "failed"}:
-        wrong.append(f"the job {job['status']}")
+    if target in UNHARMED and (job["status"], job["attempt"]) != ("succeeded", 1):
+        wrong.append(f"the job {job['status']} in attempt {job['attempt']}: {job['error']}")
+    if target == "worker" and (job["status"] != "succeeded" or job["attempt"] > 2):
+        wrong.append(f"the job {job['status']} in attempt {job['attempt']}: {job['error']}")
+    ended = job["status"] == "succeeded" or (job["status"] == "failed" and error in ERRORS)
+    if target in {"child", "fork server"} and not (ended and job["attempt"] == 1):
+        wrong.append(f"the job {job['status']} in attempt {job['attempt']}: {job['error']}")
     report = site.ask("GET", f"/v1/jobs/{job['id']}/report")
     if report.status_code != httpx.codes.OK or report.json()["status"] != job["status"]:
         wrong.append(f"its report: {report.status_code} {report.text[:100]}")
@@ -278,7 +288,7 @@ def _wrong(site: Site, target: str, job: dict[str, Any]) -> list[str]:
 def _still(look: Callable[[], list[str]]) -> list[str]:
     """What is there now and stays: an end takes a moment."""
     with contextlib.suppress(TimeoutError):
-        for _ in patiently():
+        for _ in patiently(GONE_S):
             if not (found := look()):
                 return []
     return [f"left over: {each}" for each in found]

@@ -81,7 +81,14 @@ def spec_body(
     steps_per_execution: Annotated[
         Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Steps a call.")
     ] = None,
+    target_accuracy: Annotated[
+        float | None, typer.Option(help="Stop once an epoch validates at it.")
+    ] = None,
     timeout_s: Annotated[float | None, typer.Option(help="Stop the run after seconds.")] = None,
+    energy_j: Annotated[float | None, typer.Option(help="Stop the job after joules.")] = None,
+    emissions_g: Annotated[
+        float | None, typer.Option(help="Stop the job after grams of CO2e.")
+    ] = None,
     label: Annotated[str | None, typer.Option(help="Run on a worker with this label.")] = None,
     priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
     tag: Annotated[
@@ -107,9 +114,10 @@ def spec_body(
         "learning_rate": learning_rate,
         "seed": seed,
         "priority": priority,
+        "target_accuracy": target_accuracy,
         "dataset": {"name": dataset, "samples": samples, "shape": shape, "classes": classes},
         "execution": {"threads": threads, "steps_per_execution": steps_per_execution},
-        "limits": {"timeout_s": timeout_s},
+        "limits": {"timeout_s": timeout_s, "energy_j": energy_j, "emissions_g": emissions_g},
         "placement": {"labels": [label] if label else None},
         "carbon": {
             "country_iso_code": country,

@@ -6,20 +6,25 @@ which progress. So nothing is kept of who follows, and any process can go on for
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.accounting.live import LivePower
 from app.domain.events import JobEvent, PowerSample, Standing
 from app.domain.jobs import Progress
 from app.domain.readings import Reading
 from app.service.core import Core
+from app.service.together import Together
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.storage.notices import News
     from app.storage.store import Store
+
+Answer = TypeVar("Answer")
 
 BATCH = 500  # readings that are read at once
 DIGEST = 12  # hexadecimal digits
@@ -29,6 +34,11 @@ PLACE = re.compile(r"([0-9a-f]{12})-(\d{1,9})-(\d{1,9})-([0-9a-f]{12})-([0-9a-f]
 
 class Events(Core):
     """The news of jobs. Every method may raise UnavailableError."""
+
+    def __init__(self, store: "Store", settings: Settings) -> None:
+        """Serve what this store holds."""
+        super().__init__(store, settings)
+        self._together = Together()
 
     async def follow(self, job_id: str, after: str | None = None) -> "Following":
         """Follow a job from its beginning, or from after the event with this id.
@@ -41,9 +51,9 @@ class Events(Core):
         standing, _ = await self._store.standing(job_id)
         place = Place.read(job_id, after or "")
         if place is None or place.attempt > standing.attempt:
-            return Following(self._store, job_id, Place(attempt=standing.attempt))
+            return Following(self._store, self._together, job_id, Place(attempt=standing.attempt))
         over = standing.status.final and place.status == _digest(standing.model_dump_json())
-        return Following(self._store, job_id, place, over=over)
+        return Following(self._store, self._together, job_id, place, over=over)
 
     def news(self, job_id: str) -> AbstractContextManager["News"]:
         """Hear of every change of a job while a block runs."""
@@ -86,11 +96,14 @@ class Following:
         over: whether the final status was told: nothing more will come.
     """
 
-    def __init__(self, store: "Store", job_id: str, place: Place, *, over: bool = False) -> None:
-        """Go on from a place."""
+    def __init__(
+        self, store: "Store", together: Together, job_id: str, place: Place, *, over: bool = False
+    ) -> None:
+        """Go on from a place; what others ask of the job too is asked together."""
         self.job_id = job_id
         self.over = over
         self._store = store
+        self._together = together
         self._place = place
         self._begin()
 
@@ -108,7 +121,7 @@ class Following:
             NotFoundError: the job is gone.
             UnavailableError: the database does not answer; nothing is lost by trying again.
         """
-        standing, progress = await self._store.standing(self.job_id)
+        standing, progress = await self._ask(partial(self._store.standing, self.job_id))
         for attempt in range(max(1, self._place.attempt), standing.attempt):
             async for event in self._power_of(attempt):
                 yield event
@@ -143,7 +156,7 @@ class Following:
             self._place = replace(self._place, attempt=attempt, readings=0)
             self._begin()
         if self._power is None:
-            head = await self._store.attempt_head(self.job_id, attempt)
+            head = await self._ask(partial(self._store.attempt_head, self.job_id, attempt))
             if head is None:
                 return
             self._power = LivePower(head)
@@ -161,8 +174,15 @@ class Following:
         """
         again = self._before is None and self._place.readings > 0
         known = self._place.readings - again
-        fresh = await self._store.fresh_readings(
-            self.job_id, attempt, known=known, after_id=self._last_id, limit=BATCH
+        fresh = await self._ask(
+            partial(
+                self._store.fresh_readings,
+                self.job_id,
+                attempt,
+                known=known,
+                after_id=self._last_id,
+                limit=BATCH,
+            )
         )
         self._last_id, self._whole = fresh.last_id, fresh.whole
         if again and not fresh.readings:  # no such reading: a made up id
@@ -172,6 +192,10 @@ class Following:
         if again:
             self._before = fresh.readings[0]
         return fresh.readings[again:], more
+
+    async def _ask(self, look: "partial[Coroutine[Any, Any, Answer]]") -> Answer:
+        key = (look.func.__name__, look.args, tuple(look.keywords.items()))
+        return await self._together.ask(key, look)
 
     def _take(self, reading: Reading) -> JobEvent | None:
         """Count a reading; its event, where time has passed since the one before."""

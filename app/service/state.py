@@ -1,5 +1,6 @@
 """What can be trained, where, and whether that works now."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ from app.workloads import catalogue
 
 if TYPE_CHECKING:
     from app.storage.store import Figures
+
+
+READY_S = 5.0
 
 
 class State(Core):
@@ -28,7 +32,19 @@ class State(Core):
         return await self._store.figures()
 
     async def unready(self) -> tuple[str, ...]:
-        """Why jobs cannot be served yet, a sentence each; nothing where they can."""
+        """Why jobs cannot be served yet, a sentence each; nothing where they can.
+
+        A database that hangs is left alone with the question after `READY_S` seconds.
+        """
+        asking = asyncio.ensure_future(self._unready())
+        try:
+            if (await asyncio.wait({asking}, timeout=READY_S))[0]:
+                return asking.result()
+        finally:
+            asking.cancel()
+        return (f"The database has not answered for {READY_S:g} s.",)
+
+    async def _unready(self) -> tuple[str, ...]:
         settings = self._settings
         try:
             await self._store.ping()

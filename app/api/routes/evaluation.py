@@ -14,7 +14,11 @@ class EvaluationQuery(Query):
 
     assumptions: Annotated[
         str | None,
-        Field(max_length=64, description="a set of assumptions by name; left out: as stored"),
+        Field(
+            min_length=1,
+            max_length=64,
+            description="a set of assumptions by name; left out: as stored",
+        ),
     ] = None
     country_iso_code: Annotated[
         str | None,
