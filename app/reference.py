@@ -91,15 +91,17 @@ def repriced(stored: CarbonIntensity, wanted: Evaluation) -> CarbonIntensity:
     pue = stored.pue if wanted.pue is None else wanted.pue
     if not wanted.prices:
         return stored.model_copy(update={"pue": pue})
-    country = wanted.country_iso_code
-    if country is None and wanted.region is not None:
+    country, region = wanted.country_iso_code, wanted.region
+    if country is None:
         country = stored.country_iso_code
-        if country is None:
+        if region is None:  # an intensity alone: of the same place
+            region = stored.region
+        elif country is None:
             expected = "a region beside country_iso_code: the stored report has no country"
             raise SpecError(FieldError(field="region", expected=expected, received=wanted.region))
     carbon = Carbon(
         country_iso_code=country,
-        region=wanted.region,
+        region=region,
         intensity_g_per_kwh=wanted.intensity_g_per_kwh,
         pue=pue,
     )

@@ -26,6 +26,7 @@ from app.domain.reports import (
 from app.domain.specs import JobSpec, WorkloadFacts
 
 NEVER_RAN = "the job ended before it ran"
+NOT_AGAIN = "the job ended while it waited to run again"
 NO_READINGS = "its worker was lost before a reading was stored, or none could be accounted for"
 
 
@@ -154,8 +155,9 @@ def empty_report(
             reading was stored; its energy is null. Null: the job ended while queued.
         assumptions: the constants that estimates would rest on.
     """
-    nothing = without_figure(Method.UNAVAILABLE, reason=NEVER_RAN if lost is None else NO_READINGS)
     attempts = earlier if lost is None else (*earlier, lost)
+    unrun = NOT_AGAIN if earlier else NEVER_RAN
+    nothing = without_figure(Method.UNAVAILABLE, reason=unrun if lost is None else NO_READINGS)
     run = _Run(
         parts=Parts(cpu=nothing, gpu=nothing, ram=nothing),
         finished_at=finished_at,

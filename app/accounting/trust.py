@@ -46,6 +46,11 @@ REASONS: dict[str, Reason] = {
         "The job ended before it ran, so nothing was measured.",
         "Submit it again if you need its figures.",
     ),
+    "not_run_again": Reason(
+        "F",
+        "The job ended while it waited to run again, so the report has no run of its own.",
+        "See `spent_j` and the attempts for what the earlier runs used.",
+    ),
     "no_readings": Reason(
         "F",
         "Nothing is known of the last attempt: its worker was lost before the first reading was "
@@ -192,7 +197,8 @@ def without_readings(attempts: Sequence[AttemptEnergy], *, lost: bool) -> Trust:
         attempts: all attempts of the job.
         lost: whether the last of them began, and left no reading.
     """
-    found = _spent_codes(attempts) | {"no_readings" if lost else "never_started"}
+    unrun = "not_run_again" if attempts else "never_started"
+    found = _spent_codes(attempts) | {"no_readings" if lost else unrun}
     return _graded(found, contention=None, steal_s=None, gap_s=None, instrument_s=None)
 
 

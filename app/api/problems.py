@@ -156,7 +156,7 @@ async def _on_path(request: Request, _: Exception) -> Response:
 
 
 def _detail(error: SpecError) -> str:
-    first = error.errors[0]
+    first = next((e for e in error.errors if "did you mean" in e.expected), error.errors[0])
     received = json.dumps(shown(first.received), ensure_ascii=False)[: 2 * MAX_TEXT]
     more = f" (and {len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
     return f"{first.field}: expected {first.expected}, received {received}{more}."

@@ -220,7 +220,7 @@ def run(
     except KeyboardInterrupt:
         _complain("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    _show_report(data, as_json=as_json)
+    _show_report(data, job, as_json=as_json)
     raise typer.Exit(_code(job))
 
 
@@ -317,7 +317,8 @@ def report(
     }
     with _client() as client:
         data = client.call("GET", f"{job_path(job_id)}/report", params=params)
-    _show_report(data, as_json=as_json)
+        job = client.get(job_id)
+    _show_report(data, job, as_json=as_json)
 
 
 @cli.command()
@@ -413,12 +414,13 @@ def _show_job(data: dict[str, Any], *, as_json: bool, stuck: str = "") -> None:
         _print(lambda _: tables.job(as_job(data), stuck=stuck))
 
 
-def _show_report(data: dict[str, Any], *, as_json: bool) -> None:
+def _show_report(data: dict[str, Any], job: Job, *, as_json: bool) -> None:
     if as_json:
         _print_json(data)
     else:
         with _writing():
-            render(parse(EnergyReport, data), _console())
+            why = job.error.message if job.error else None
+            render(parse(EnergyReport, data), _console(), why=why)
 
 
 class _Pipe(Console):

@@ -20,9 +20,17 @@ INTERVALS = {
 }
 
 
-def render(report: EnergyReport, console: Console) -> None:
-    """Print what it cost, how sure that is, what came of it, and where the energy went."""
+def render(report: EnergyReport, console: Console, *, why: str | None = None) -> None:
+    """Print what it cost, how sure that is, what came of it, and where the energy went.
+
+    Args:
+        report: of a job.
+        console: where to.
+        why: why the job did not succeed.
+    """
     console.print(Text(f"Energy report of job {report.job_id} ({report.status.value})", "bold"))
+    if why:
+        console.print(Text(why))
     console.print()
     console.print(_facts(report))
     console.print()
@@ -32,7 +40,7 @@ def render(report: EnergyReport, console: Console) -> None:
     if report.phases:
         console.print()
         console.print(_phases(report))
-    if len(report.attempts) > 1:
+    if _ran_before(report):
         console.print()
         console.print(_attempts(report))
 
@@ -54,13 +62,24 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     yield "CO2e", _emissions(report)
     yield "Per sample", _per_sample(report)
     yield "Accuracy", _accuracy(report)
+    if (reached := report.quality.target_reached) is not None:
+        yield "Target", _target(report) if reached else "not reached"
     yield "Trust", f"grade {report.trust.grade}"
     for reason in report.trust.reasons:
         yield "", f"- {reason.message}"
     yield "At the plug", _wall(report)
     yield "codecarbon", _stock(report)
-    if len(report.attempts) > 1:
+    if _ran_before(report):
         yield "Spent", f"{quantity(report.energy.spent_j, 'J')} in all attempts together"
+
+
+def _ran_before(report: EnergyReport) -> bool:
+    """Whether there are attempts beside the one that the report is of."""
+    return len(report.attempts) > (0 if report.readings_sha256 is None else 1)
+
+
+def _target(report: EnergyReport) -> str:
+    return f"reached, with {quantity(report.efficiency.j_to_target, 'J')} of training"
 
 
 def _energy(report: EnergyReport) -> str:
@@ -81,7 +100,7 @@ def _setup_share(report: EnergyReport) -> float:
 
 def _why_no_energy(report: EnergyReport) -> str:
     if report.started_at is None or report.duration_s == 0:
-        return "the job never ran"
+        return "it waited to run again" if report.attempts else "the job never ran"
     reasons = [part.reason for _, part in _parts(report) if part.reason]
     return "; ".join(reasons) or "no component could be read"
 

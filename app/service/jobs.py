@@ -128,7 +128,7 @@ def _unpriced(spec: JobSpec, price: CarbonIntensity) -> Iterable[FieldError]:
     if limit_g is not None and price.g_per_kwh is None:
         yield FieldError(
             field="limits.emissions_g",
-            expected="null while no carbon intensity is known: give carbon.country_iso_code or "
+            expected="a carbon intensity beside it: give carbon.country_iso_code or "
             "carbon.intensity_g_per_kwh, or set TRAINWATT_COUNTRY_ISO_CODE",
             received=limit_g,
         )

@@ -149,6 +149,8 @@ def test_a_job_whose_attempts_are_used_up(intensity, work):
     earlier = (AttemptEnergy(attempt=1, ended="lost", energy_j=40.0),)
     found = _empty(intensity, work, status=JobStatus.FAILED, earlier=earlier)
     assert (found.energy.total_j, found.energy.spent_j) == (None, 40.0)
+    assert "not_run_again" in {reason.code for reason in found.trust.reasons}
+    assert "again" in found.energy.cpu.reason
     assert found.attempts == earlier
 
 

@@ -1,6 +1,7 @@
 """The report for a person, from reports made by hand."""
 
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -137,7 +138,7 @@ REPORT = {
     ],
     "environment": None,
     "assumptions": {"set": "codecarbon", "version": "1", "overrides": {}},
-    "readings_sha256": None,
+    "readings_sha256": "0f",
 }
 
 
@@ -209,6 +210,30 @@ def test_without_a_country_the_option_is_named():
     emissions = nothing | {"pue": 1.0, "reason": "no_country"}
     text = shown(EnergyReport.model_validate(REPORT | {"emissions": emissions}))
     assert "no country set (--country FRA)" in text
+
+
+def test_why_it_ended_and_whether_it_reached_its_target():
+    quality = REPORT["quality"] | {"target_reached": True}
+    efficiency = REPORT["efficiency"] | {"j_to_target": 334.0}
+    report = EnergyReport.model_validate(REPORT | {"quality": quality, "efficiency": efficiency})
+    out = io.StringIO()
+    render(report, Console(file=out, width=80), why="stopped at 5.1 J")
+    assert "stopped at 5.1 J\n" in out.getvalue()
+    assert re.search(r"Target +reached, with 334 J of training", out.getvalue())
+    missed = EnergyReport.model_validate(REPORT | {"quality": quality | {"target_reached": False}})
+    assert re.search(r"Target +not reached", shown(missed))
+    assert "Target" not in shown(EnergyReport.model_validate(REPORT))
+
+
+def test_a_job_that_waited_to_run_again_shows_what_it_used():
+    energy = REPORT["energy"] | {"total_j": None, "spent_j": 135.9}
+    attempts = [{"attempt": 1, "ended": "stopped", "energy_j": 135.9}]
+    none = {"duration_s": 0.0, "mean_power_w": None, "readings_sha256": None}
+    waited = {"energy": energy, "attempts": attempts, **none}
+    text = shown(EnergyReport.model_validate(REPORT | waited))
+    assert "— (it waited to run again)" in text
+    assert "136 J in all attempts together" in text
+    assert re.search(r"1 +stopped +136 J", text)
 
 
 def test_a_job_that_never_ran_has_dashes_with_the_reason():

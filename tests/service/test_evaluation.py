@@ -164,6 +164,8 @@ async def test_the_country_without_its_region_and_a_region_of_the_stored_country
     assert (moved["country_iso_code"], moved["region"]) == ("USA", "ohio")
     kept = json.loads(await ask(store, pue=2.0))["emissions"]
     assert (kept["region"], kept["intensity_g_per_kwh"], kept["pue"]) == ("texas", 1.0, 2.0)
+    figure = json.loads(await ask(store, intensity_g_per_kwh=3.0))["emissions"]
+    assert (figure["country_iso_code"], figure["region"]) == ("USA", "texas")
     beside = json.loads(await ask(store, region="ohio", intensity_g_per_kwh=3.0))["emissions"]
     assert (beside["country_iso_code"], beside["intensity_g_per_kwh"]) == ("USA", 3.0)
 
