@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -18,11 +19,13 @@ KEEPALIVES = (
 )
 
 KEY = "hashtextextended(%s, 0)"
+BEGAN = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 # A session of ours that the server still keeps, although its connection broke: it holds our locks.
+# Its start is compared too: a server that was started again has given the number to another one.
 END_BROKEN = f"""
 SELECT pg_terminate_backend(pid, 5000) FROM (
-    SELECT DISTINCT pid FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND pid = %s
+    SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND pid = %s AND backend_start = %s
       AND (classid::bigint << 32 | objid::bigint) = {KEY}
 ) AS broken
 """
@@ -34,7 +37,8 @@ class Hold:
     def __init__(self, url: str, names: tuple[str, ...], connection: Connection) -> None:
         """Nothing is locked yet."""
         self._url, self._names = url, names
-        self._pid = connection.info.backend_pid
+        self._lost: tuple[str, ...] = ()  # that somebody else had at the last renewal
+        self._session: tuple[int, datetime | None] = (connection.info.backend_pid, None)
         self.connection = connection
 
     async def lock(self) -> None:
@@ -45,42 +49,54 @@ class Hold:
         """
         try:
             await self.connection.execute(KEEPALIVES)
+            self._session = await self._own_session()
             for name in self._names:
                 await self.connection.execute(f"SELECT pg_advisory_lock({KEY})", [name])
         except psycopg.OperationalError as error:
             raise unavailable(self._url, error) from error
 
     async def renew(self) -> tuple[str, ...]:
-        """Take the locks again where the connection was lost.
+        """Take the locks again where the connection was lost, or somebody else had them.
 
         Returns:
-            The names of the locks that somebody else has by now.
+            The names of the locks that somebody else has now.
 
         Raises:
             UnavailableError: the database does not answer.
         """
-        if await _does(self.connection, "SELECT 1"):
-            return ()
-        before = self._pid
-        self.connection = await connect(self._url, autocommit=True)
         try:
-            return await self._take_again(before)
+            if await _does(self.connection, "SELECT 1"):
+                self._lost = await self._try(self._lost)
+            else:
+                self.connection = await connect(self._url, autocommit=True)
+                self._lost = await self._take_again()
         except BaseException as error:
             await self.connection.close()  # so that the next try takes all of them
             if isinstance(error, psycopg.OperationalError):
                 raise unavailable(self._url, error) from error
             raise
+        return self._lost
 
-    async def _take_again(self, before: int) -> tuple[str, ...]:
+    async def _take_again(self) -> tuple[str, ...]:
         await self.connection.execute(KEEPALIVES)
-        lost = []
         for name in self._names:
-            await self.connection.execute(END_BROKEN, [before, name])
+            await self.connection.execute(END_BROKEN, [*self._session, name])
+        self._session = await self._own_session()
+        return await self._try(self._names)
+
+    async def _try(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Take what is free; the names of the others."""
+        lost = []
+        for name in names:
             cursor = await self.connection.execute(f"SELECT pg_try_advisory_lock({KEY})", [name])
             if not (row := await cursor.fetchone()) or not row[0]:
                 lost.append(name)
-        self._pid = self.connection.info.backend_pid
         return tuple(lost)
+
+    async def _own_session(self) -> tuple[int, datetime | None]:
+        """Number and start of our session, which only both together name."""
+        row = await (await self.connection.execute(BEGAN)).fetchone()
+        return self.connection.info.backend_pid, row[0] if row else None
 
 
 Again = Callable[[Callable[[], Awaitable[Hold]]], Awaitable[Hold]]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from app.accounting.report import energy_j
-from app.domain.errors import TrainwattError
+from app.domain.errors import MeterError, TrainwattError, UnavailableError
 from app.domain.jobs import Job, JobError, JobStatus
 from app.domain.reports import AttemptEnergy
 from app.logs import about
@@ -15,11 +15,11 @@ from app.metering.counters import CpuCounters, service_processes
 from app.storage.attempts import Standing
 from app.storage.locks import Hold
 from app.worker.bench import Bench
-from app.worker.budget import TICK_S, Budget, Cut, budget
+from app.worker.budget import TICK_S, Budget, budget
 from app.worker.gate import host_gate
 from app.worker.journal import Journal
 from app.worker.messages import Ended, Interrupted, Seen
-from app.worker.outcome import oom_kill_count, outcome
+from app.worker.outcome import Cut, oom_kill_count, outcome
 from app.worker.process import Training, fork_server_pid, kill_fork_server, start_fork_server
 from app.worker.recorder import Recorder
 
@@ -89,6 +89,7 @@ class Attempt:
         self._failures = bench.watchdog.failures
         self._news = asyncio.Event()
         self._over = False
+        self._hangs = False  # the meter's thread, for good
 
     async def run(self) -> None:
         """Train, store, finish; a cut run is accounted up to its end.
@@ -105,6 +106,9 @@ class Attempt:
                 except asyncio.CancelledError as error:
                     cancelled = error
                     self._training.interrupt()
+        if self._hangs:
+            hangs = UnavailableError("the energy meter hangs: a new worker has to measure")
+            self._bench.watchdog.lose(hangs)
         work.result()
         if cancelled:
             raise cancelled
@@ -172,7 +176,7 @@ class Attempt:
         return self._budget.overrun(self._journal.ends())
 
     async def _cut(self) -> Ended:
-        """Kill the process and take what is left."""
+        """Kill the process and take what is left; the end of this does not hang on anybody."""
         self._training.kill()
         try:
             async with asyncio.timeout(CUT_S):
@@ -180,7 +184,14 @@ class Attempt:
         except TimeoutError:
             logger.exception("job %s: the fork server hangs and is killed", self._job.id)
             kill_fork_server()
-            return await self._drain()
+        try:
+            async with asyncio.timeout(CUT_S):
+                return await self._drain()
+        except TimeoutError:
+            logger.exception("job %s: the energy meter hangs", self._job.id)
+            self._hangs = True
+            error = MeterError(f"the meter gave no last reading within {2 * CUT_S:g} s")
+            return Ended(exit_code=None, error=error)
 
     async def _drain(self) -> Ended:
         while not isinstance(event := await self._training.next(), Ended):
@@ -234,8 +245,9 @@ class Attempt:
         lost = await watchdog.retry(self._hold.renew)
         if self._job.id in lost:
             raise FencedError(f"job {self._job.id}: another worker has its lock")
-        if lost:
+        if lost:  # what both measure would be the sum: the other one goes on, this one waits
             logger.warning("job %s: another worker measures on this host too", self._job.id)
+            self._training.interrupt()
 
     async def _write(self) -> Standing:
         """Store what is new; the first write opens the attempt.
@@ -286,7 +298,7 @@ class Attempt:
         )
 
     async def _put_back(self) -> None:
-        """The worker stops: the job goes back to the queue, with what it used."""
+        """The worker stops or lost its host: the job goes back to the queue, with what it used."""
         await self._write()
         used_j = energy_j(self._journal.record()) if self._journal.readings else None
         store, job = self._bench.store, self._job

@@ -10,16 +10,9 @@ from app.domain.quantities import co2e_g
 from app.domain.readings import Readings
 from app.domain.reports import AttemptEnergy
 from app.worker.bench import Bench
+from app.worker.outcome import Cut
 
 TICK_S = 1.0  # between readings at most, where there is a budget to keep
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut:
-    """Why a run is ended by us: the status that it gets, and the error in words."""
-
-    status: JobStatus
-    error: JobError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,8 @@ class Worker:
             beats.cancel()
             sweeps.cancel()
         self._ready = False
-        await self._beat()
+        self._watchdog.stop()
+        await self._watchdog.ask(self._beat)
 
     async def _work(self, queue: procrastinate.App) -> None:
         settings = self._bench.settings
@@ -110,10 +111,12 @@ class Worker:
                 manager.stopping = True
             if self._stops == 1:
                 work.cancel()
-            if self._running and (self._stops > 1 or not self._drain):
-                self._running.cancel()
-            elif self._running:
+            if self._running and self._drain and self._stops == 1:
                 logger.info("the job in hand is finished first; a second signal puts it back")
+                return
+            self._watchdog.stop()
+            if self._running:
+                self._running.cancel()
 
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)

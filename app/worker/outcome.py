@@ -1,15 +1,23 @@
 """How an attempt ended, from what its process said and how it went."""
 
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.errors import MeterError, TrainingError
 from app.domain.jobs import JobError, JobStatus
-from app.worker.budget import Cut
 from app.worker.messages import Ended, Failure
 
 FORK_SERVER_GONE = 255  # what multiprocessing says where nobody could wait for the process
 VMSTAT = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Why a run is ended by us: the status that it gets, and the error in words."""
+
+    status: JobStatus
+    error: JobError | None = None
 
 
 def outcome(

@@ -182,6 +182,45 @@ async def test_a_result_that_comes_while_the_database_is_away_is_stored(
     assert gone(child)
 
 
+FULL = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON jobs EXECUTE FUNCTION full_disk();
+CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON hosts EXECUTE FUNCTION full_disk();
+"""
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["away", "full"])
+@pytest.mark.parametrize("drain", [False, True], ids=["at once", "drains"])
+async def test_a_worker_that_is_told_to_stop_does_not_wait_for_its_database(
+    start, store, database_url, postgres_url, *, full, drain
+):
+    worker = start(database_url, **PATIENT, TRAINWATT_DRAIN=str(int(drain)))
+    await ready(store)
+    await training(store)
+    child, name = child_of(worker), psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        if full:
+            with psycopg.connect(database_url) as connection:
+                connection.execute(FULL)
+        else:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [name],
+            )
+        if drain:
+            worker.send_signal(signal.SIGTERM)
+            time.sleep(2)
+            assert worker.poll() is None
+            assert not gone(child)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 3  # its patience is 60 s, and without end where the disk is full
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    psutil.wait_procs([child], timeout=PATIENCE_S)
+    assert gone(child)
+
+
 async def test_an_idle_worker_outlives_a_restart_and_takes_the_next_job(start, short_dir, tmp_path):
     with EmbeddedPostgres(Path(short_dir)) as postgres:
         migrate(postgres.url)

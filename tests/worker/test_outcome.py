@@ -6,9 +6,8 @@ import pytest
 
 from app.domain.errors import MeterError
 from app.domain.jobs import JobError, JobStatus
-from app.worker.budget import Cut
 from app.worker.messages import Ended, Failure
-from app.worker.outcome import oom_kill_count, outcome
+from app.worker.outcome import Cut, oom_kill_count, outcome
 
 STOPPED = Cut(status=JobStatus.CANCELLED)
 LATE = Cut(
