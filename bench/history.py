@@ -1,13 +1,17 @@
 """A database with so many finished jobs and their reports, made in SQL."""
 
+import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 
-from app.accounting.report import empty_report
+from app.accounting.report import empty_report, report
 from app.accounting.rows import row
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity
+from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method, Reading, Readings
+from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.migrate import migrate
 from app.workloads import catalogue
@@ -21,6 +25,31 @@ UNPRICED = CarbonIntensity(
     region=None,
     pue=1.0,
     reason="no_country",
+)
+
+SPEC = JobSpec.model_validate({"model_type": "cnn", "size": "base", "epochs": 3})
+RUN_S = 60  # of the run that a whole report is of, with a reading a second
+HOST = HostFacts(
+    name="host-3",
+    boot_id=None,
+    os="Linux",
+    python="3.11.2",
+    cpu_vendor="AuthenticAMD",
+    cpu_model="AMD EPYC",
+    cpu_family=25,
+    cpu_model_number=17,
+    logical_cpus=2,
+    host_cpus=2,
+    memory_gib=24,
+    virtual_machine=True,
+)
+METER = MeterFacts(
+    cpu=ComponentFacts(
+        method=Method.ASSUMED, source="codecarbon cpu_load", tdp_w=8, tdp_guessed=True
+    ),
+    gpu=ComponentFacts(method=Method.ABSENT),
+    ram=ComponentFacts(method=Method.ASSUMED, source="codecarbon, 20 W flat", constant_w=20),
+    codecarbon="3.3.2",
 )
 
 # A job every 20 s. The draws are hashes of the job's number, so that every database holds the
@@ -66,10 +95,16 @@ FROM reports GROUP BY status
 """
 
 
-def fill(url: str, jobs: int) -> None:
-    """Bring the database to the schema of now, and put this many finished jobs into it."""
+def fill(url: str, jobs: int, *, whole: bool = False) -> None:
+    """Bring the database to the schema of now, and put this many finished jobs into it.
+
+    Args:
+        url: of an empty database.
+        jobs: how many.
+        whole: with the report of a run of a minute each, else with one that no run is in.
+    """
     migrate(url)
-    values = {"jobs": jobs, **_texts()}
+    values = {"jobs": jobs, **_texts(whole_report() if whole else _short_report())}
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
         connection.execute("SET session_replication_role = replica")  # nobody has to be notified
         for statement in (DRAWN, JOBS, REPORTS, TOTALS):
@@ -78,20 +113,81 @@ def fill(url: str, jobs: int) -> None:
         connection.execute("VACUUM ANALYZE")  # as autovacuum would have
 
 
-def _texts() -> dict[str, str]:
-    spec = JobSpec.model_validate({"model_type": "cnn", "size": "base", "epochs": 3})
-    report = empty_report(
+def job_id(number: int) -> str:
+    """The identifier of one of the jobs that `fill` makes, from 1."""
+    return hashlib.md5(f"job{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def whole_report() -> EnergyReport:
+    """What a run of a minute leaves: three epochs, and a power series with a point a second."""
+    return report(
+        _readings(),
         job_id="THE-JOB",
-        spec=spec,
+        spec=SPEC,
         status=JobStatus.SUCCEEDED,
-        work=catalogue.facts(spec),
+        work=catalogue.facts(SPEC),
+        intensity=UNPRICED,
+    )
+
+
+def _short_report() -> EnergyReport:
+    return empty_report(
+        job_id="THE-JOB",
+        spec=SPEC,
+        status=JobStatus.SUCCEEDED,
+        work=catalogue.facts(SPEC),
         intensity=UNPRICED,
         finished_at=MOMENT,
         earlier=(),
     )
-    flat = row(report, spec=spec, created_at=MOMENT)
+
+
+def _readings() -> Readings:
+    """A reading a second under a load that goes up and down, so that no two figures are alike."""
+    marks = _marks()
+    taken, busy_s, cpu_j = [], 0.0, 0.0
+    for second in range(RUN_S + 1):
+        taken.append(
+            Reading(
+                t_s=second + 0.001 * (second % 7),
+                cpu_j=cpu_j,
+                gpu_j=None,
+                ram_j=20.0 * second,
+                host_busy_s=busy_s,
+                host_steal_s=0.01 * second,
+                job_cpu_s=0.95 * busy_s,
+                service_cpu_s=0.02 * second,
+                instrument_cpu_s=0.003 * second,
+                **marks.get(second, {}),
+            )
+        )
+        load = 0.7 + 0.3 * ((second * 37) % 101) / 101
+        busy_s, cpu_j = busy_s + 2 * load, cpu_j + 8 * load
+    return Readings(attempt=1, started_at=MOMENT, host=HOST, meter=METER, readings=tuple(taken))
+
+
+def _marks() -> dict[int, dict[str, Any]]:
+    """What begins and ends at which second."""
+    trained = {"samples": 4000, "loss": 0.41234567, "train_accuracy": 0.8765432}
+    validated = {"validation_accuracy": 0.9012345, "validation_loss": 0.3456789}
+    setup = {"tensorflow": "2.21.0", "threads": 2, "jit_compile": False}
+    marks: dict[int, dict[str, Any]] = {
+        0: {"begins": "setup"},
+        54: {"begins": "evaluation", "ended": validated},
+        58: {"begins": "end", "ended": {"test_accuracy": 0.9123456, "test_loss": 0.3012345}},
+    }
+    for epoch in range(SPEC.epochs):
+        start = 6 + 16 * epoch
+        ended = validated if epoch else setup
+        marks[start] = {"begins": "epoch", "index": epoch, "ended": ended}
+        marks[start + 14] = {"begins": "validation", "index": epoch, "ended": trained}
+    return marks
+
+
+def _texts(one: EnergyReport) -> dict[str, str]:
+    flat = row(one, spec=SPEC, created_at=MOMENT)
     return {
-        "spec": spec.model_dump_json(),
-        "body": report.model_dump_json(),
+        "spec": SPEC.model_dump_json(),
+        "body": one.model_dump_json(),
         "row": flat.model_dump_json(),
     }

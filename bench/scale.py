@@ -1,15 +1,16 @@
-"""Lists, filters, sorts, a page deep inside and one report, at 1,000 and at 1,000,000 jobs."""
+"""Lists, filters, sorts, a page deep inside, jobs and reports, at 1,000 and at 1,000,000 jobs."""
 
+import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
 
-from bench.history import fill
+from bench.history import fill, job_id
 from bench.record import spread
 from bench.served import databases, served
 
@@ -29,15 +30,16 @@ SORTS = ("finished_at", "energy_total_j", "co2e_g", "test_accuracy", "j_per_samp
 
 @dataclass(frozen=True)
 class Side:
-    """One service on one database, and the paths that are asked of it by name."""
+    """One service on one database, and the paths that are asked of it by name, one a round."""
 
     http: httpx.Client
-    paths: dict[str, str]
+    paths: dict[str, Iterator[str]]
 
     def ask(self, name: str) -> float:
         """Seconds that a client waits for the whole answer."""
+        path = next(self.paths[name])
         began_s = time.perf_counter()
-        self.http.get(self.paths[name]).raise_for_status()
+        self.http.get(path).raise_for_status()
         return time.perf_counter() - began_s
 
 
@@ -70,7 +72,18 @@ def _side(stack: ExitStack, database_url: str, jobs: int) -> Side:
     return Side(http, _paths(http, jobs))
 
 
-def _paths(http: httpx.Client, jobs: int) -> dict[str, str]:
+def _paths(http: httpx.Client, jobs: int) -> dict[str, Iterator[str]]:
+    found = {name: itertools.repeat(path) for name, path in _lists(http, jobs).items()}
+    return found | {"a job": one_a_round(jobs), "a report": one_a_round(jobs, "/report")}
+
+
+def one_a_round(jobs: int, what: str = "") -> Iterator[str]:
+    """Another job each round, from the whole history: the service keeps reports in memory."""
+    rounds = WARM_UP + ROUNDS
+    return (f"/v1/jobs/{job_id(1 + n * jobs // rounds)}{what}" for n in range(rounds))
+
+
+def _lists(http: httpx.Client, jobs: int) -> dict[str, str]:
     paths = {"list jobs": f"/v1/jobs?limit={ROWS}", "list reports": f"/v1/reports?limit={ROWS}"}
     for name, query in FILTERS.items():
         paths[f"jobs by {name}"] = f"/v1/jobs?limit={ROWS}&{query}"
@@ -83,9 +96,6 @@ def _paths(http: httpx.Client, jobs: int) -> dict[str, str]:
     for name in ("-finished_at", "energy_total_j"):
         inside = _deep(http, name, min(jobs // 2, 50_000))
         paths[f"a page deep inside, sort={name}"] = f"{inside}&limit={ROWS}"
-    [newest] = http.get("/v1/jobs?limit=1").raise_for_status().json()["items"]
-    paths["a job"] = newest["links"]["self"]
-    paths["a report"] = newest["links"]["report"]
     paths["metrics"] = "/metrics"
     return paths
 

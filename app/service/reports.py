@@ -59,13 +59,28 @@ class Reports(Core):
             StateError: the job did not start yet.
         """
         found = await self._store.readings(job_id, attempt)
-        if found is not None:
-            return found
+        if found is None:
+            raise await self._no_readings(job_id, attempt)
+        return found
+
+    async def readings_json(self, job_id: str, attempt: int | None = None) -> bytes:
+        """The same as JSON, as it is stored.
+
+        Raises:
+            NotFoundError: there is no such job, or no such attempt of it.
+            StateError: the job did not start yet.
+        """
+        found = await self._store.readings_json(job_id, attempt)
+        if found is None:
+            raise await self._no_readings(job_id, attempt)
+        return found
+
+    async def _no_readings(self, job_id: str, attempt: int | None) -> NotFoundError | StateError:
         job = await self._store.get(job_id)
         if attempt is None and not job.status.final:
-            raise _not_yet(job, "readings")
+            return _not_yet(job, "readings")
         which = "any attempt" if attempt is None else f"attempt {attempt}"
-        raise NotFoundError(f"Job {job_id} has no readings of {which}.")
+        return NotFoundError(f"Job {job_id} has no readings of {which}.")
 
 
 def _not_yet(job: Job, what: str) -> StateError:

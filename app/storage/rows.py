@@ -1,7 +1,8 @@
 """Rows of the tables as the domain's values."""
 
+import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.storage.tables import jobs
+
+LIST_BEGINS, LIST_ENDS = '"readings":[', "]}"  # in the JSON of readings, whose last field they are
 
 
 def _position() -> sa.ColumnElement[int | None]:
@@ -91,14 +94,39 @@ def from_live(header: str, bodies: Sequence[str]) -> Readings:
     return Readings.model_validate_json(header).model_copy(update={"readings": taken})
 
 
-def pack(readings: Readings) -> bytes:
-    """An attempt's readings as one compressed value."""
-    return zlib.compress(readings.to_bytes())
+def json_from_live(header: str, bodies: Sequence[str]) -> bytes:
+    """The JSON of an attempt that is stored row by row: what `Readings.to_bytes` gives."""
+    return f"{header.removesuffix(LIST_ENDS)}{','.join(bodies)}{LIST_ENDS}".encode()
+
+
+def pack(body: bytes) -> bytes:
+    """The JSON of an attempt's readings as one compressed value."""
+    return zlib.compress(body)
+
+
+def unpack_json(packed: bytes) -> bytes:
+    """The JSON that was packed, to the byte."""
+    return zlib.decompress(packed)
 
 
 def unpack(packed: bytes) -> Readings:
-    """The readings that were packed, to the byte."""
-    return Readings.model_validate_json(zlib.decompress(packed))
+    """The readings whose JSON was packed.
+
+    They are parsed one by one: a call that parses them all at once holds up every other thread,
+    the event loop's too (0.3 s for 30,000 readings).
+    """
+    body = unpack_json(packed).decode()
+    header, begin, listed = body.partition(LIST_BEGINS)
+    taken = tuple(Reading.model_validate(reading) for reading in _each(listed))
+    return from_live(f"{header}{begin}{LIST_ENDS}", ()).model_copy(update={"readings": taken})
+
+
+def _each(listed: str) -> Iterator[object]:
+    """The values of a JSON list without spaces that begins behind its bracket."""
+    scan, place = json.JSONDecoder().raw_decode, 0
+    while listed[place] != LIST_ENDS[0]:
+        value, place = scan(listed, place + (listed[place] == ","))
+        yield value
 
 
 def storable(text: str) -> bool:

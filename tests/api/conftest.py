@@ -126,6 +126,10 @@ class MemoryStore:
             readings=(first,),
         )
 
+    async def readings_json(self, job_id: str, attempt: int | None = None) -> bytes | None:
+        readings = await self.readings(job_id, attempt)
+        return readings.to_bytes() if readings else None
+
     def set(self, job_id: str, **changes: Any) -> None:
         self.jobs[job_id] = self.jobs[job_id].model_copy(update=changes)
         for wanted, news in self.listeners:

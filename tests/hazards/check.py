@@ -1,8 +1,8 @@
 """Takes every guard away in a copy of the tree, and sees that the guard's test notices.
 
 `make test-hazards`, or `python tests/hazards/check.py [NAME …]` for some hazards alone. Exit code 1
-where a hazard was not noticed, or a test fails with its guard in place. The tests are shared out
-among two processes, each with a copy of its own.
+where a hazard was not noticed by a sign that its entry names, or a test fails with its guard in
+place. The tests are shared out among two processes, each with a copy of its own.
 """
 
 import argparse
@@ -112,23 +112,41 @@ def _with_guards(copy: Path, wanted: list[Hazard]) -> dict[str, float] | None:
 
 
 def _noticed(copy: Path, hazard: Hazard, took_s: dict[str, float]) -> bool:
-    """Whether the test fails, or does not end, without the guard."""
-    path = copy / hazard.file
+    """Whether the test shows, without the guard, a sign that stands in the hazard's entry."""
+    path, results = copy / hazard.file, copy / "results.xml"
     before = path.read_text()
     assert before.count(hazard.old) == 1, (hazard.name, hazard.file)
     path.write_text(before.replace(hazard.old, hazard.new))
     began_s, usual_s = time.monotonic(), took_s[hazard.test.partition("::")[2]]
     limits = ["-o", "timeout_func_only=true", f"--timeout={TEST_S + 3 * usual_s:.0f}"]
+    arguments = ["-x", *limits, f"--junitxml={results}", hazard.test]
+    results.unlink(missing_ok=True)
     try:
-        code, said = _pytest(copy, ["-x", *limits, hazard.test], RUN_S + 4 * usual_s)
+        code, said = _pytest(copy, arguments, RUN_S + 4 * usual_s)
     finally:
         path.write_text(before)
-    noticed = code in {FAILED, None}
-    how = {FAILED: "noticed", None: "noticed: the test does not end"}.get(code, "NOT NOTICED")
-    _say(f"{time.monotonic() - began_s:5.1f} s  {hazard.name}: {how}")
+    shown = sign(code, results)
+    noticed = shown in hazard.signs
+    how = "noticed" if noticed else "NOT NOTICED"
+    _say(f"{time.monotonic() - began_s:5.1f} s  {hazard.name}: {how} ({shown}, exit code {code})")
     if not noticed:
         _say(said)
     return noticed
+
+
+def sign(code: int | None, results: Path) -> str | None:
+    """What a run showed: `failure`, `error`, `hang`; null where it showed none of them.
+
+    Args:
+        code: pytest's exit code; null for a run that did not end.
+        results: the JUnit file of this run alone.
+    """
+    if code is None:
+        return "hang"
+    if code != FAILED or not results.exists():
+        return None
+    found = {element.tag for element in ElementTree.parse(results).iter()}
+    return next((tag for tag in ("failure", "error") if tag in found), None)
 
 
 def _pytest(copy: Path, arguments: list[str], limit_s: float) -> tuple[int | None, str]:

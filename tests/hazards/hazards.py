@@ -23,6 +23,9 @@ class Hazard:
         old: text that the file has exactly once.
         new: what stands there without the guard.
         test: file::function.
+        signs: how the test notices. A `failure` is one of its own; an `error` is one of a fixture
+            or its teardown, and a `hang` that the run does not end: each could as well be chance,
+            so they count only where they are what must come without the guard.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Hazard:
     old: str
     new: str
     test: str
+    signs: tuple[str, ...] = ("failure",)
 
 
 HAZARDS = (

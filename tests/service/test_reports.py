@@ -17,13 +17,14 @@ async def test_a_report_is_had_when_the_job_is_final(make_job, one_job_store):
 
 async def test_readings_that_are_not_there_yet_or_never(make_job, one_job_store):
     waiting = Service(one_job_store(make_job()), Settings())
-    with pytest.raises(StateError):
-        await waiting.readings("j")
-    with pytest.raises(NotFoundError, match="attempt 2"):
-        await waiting.readings("j", 2)
     over = Service(one_job_store(make_job(status=JobStatus.CANCELLED)), Settings())
-    with pytest.raises(NotFoundError):
-        await over.readings("j")
+    for name in ("readings", "readings_json"):
+        with pytest.raises(StateError):
+            await getattr(waiting, name)("j")
+        with pytest.raises(NotFoundError, match="attempt 2"):
+            await getattr(waiting, name)("j", 2)
+        with pytest.raises(NotFoundError):
+            await getattr(over, name)("j")
 
 
 async def test_a_report_that_was_asked_for_needs_no_store_again(make_job, one_job_store):

@@ -1,6 +1,7 @@
 """Attempts: the claim, the fence, readings to the byte, putting back."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import psycopg
@@ -10,6 +11,7 @@ from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec
+from app.storage import attempts
 from app.storage.attempts import Standing
 from app.storage.store import Store
 
@@ -97,6 +99,7 @@ async def test_readings_come_back_to_the_byte(
         live = await store.readings(job.id)
         assert live is not None
         assert live.to_bytes() == whole.to_bytes()
+        assert await store.readings_json(job.id) == whole.to_bytes()
         if end == "put_back":
             await store.put_back(job.id, 1, ended="lost", energy_j=1.0, finish_queue_row=True)
         else:
@@ -111,6 +114,40 @@ async def test_readings_come_back_to_the_byte(
         stored = await store.readings(job.id)
         assert stored is not None
         assert (stored.sha256(), stored) == (whole.sha256(), whole)
+        assert await store.readings_json(job.id, 1) == whole.to_bytes()
+
+
+async def test_no_reading_is_parsed_or_packed_on_the_event_loop(
+    store: Store, make_spec: Spec, make_readings: Make, odd: list[Reading], make_report: Report,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    seen: dict[str, set[bool]] = {}
+
+    def watched(name: str) -> None:
+        works = getattr(attempts, name)
+
+        def watch(*given: object) -> object:
+            on_loop = threading.current_thread() is threading.main_thread()
+            seen.setdefault(name, set()).add(on_loop)
+            return works(*given)
+
+        monkeypatch.setattr(attempts, name, watch)
+
+    names = {"from_live", "json_from_live", "pack", "unpack", "unpack_json"}
+    for name in names:
+        watched(name)
+    for whole in (make_readings(1, *odd), None):
+        job = await running(store, make_spec())
+        await store.begin_attempt(job.id, 1, make_readings(1, *odd))
+        await store.readings(job.id)
+        await store.readings_json(job.id)
+        report = make_report(job, JobStatus.SUCCEEDED)
+        await store.finish(
+            job.id, 1, status=JobStatus.SUCCEEDED, error=None, report=report, readings=whole
+        )
+        await store.readings(job.id)
+        await store.readings_json(job.id)
+    assert seen == dict.fromkeys(names, {False})
 
 
 async def test_a_finished_job_has_all_in_one_transaction(

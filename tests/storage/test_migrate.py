@@ -1,11 +1,15 @@
 """The schema: what the revisions make is what the tables say, once, whoever comes first."""
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -16,13 +20,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from app.accounting.rows import row
 from app.domain.errors import UnavailableError, UsageError
 from app.domain.jobs import JobStatus
+from app.domain.report_rows import ReportRow
 from app.domain.specs import JobSpec
 from app.storage.migrate import HEAD, alembic_config, migrate
 from app.storage.store import Store
 from app.storage.tables import metadata
 from app.storage.totals import FinishedFigures
+from bench.history import whole_report
 
 ROOT = Path(__file__).parents[2]
 MIGRATE = "import sys; from app.storage.migrate import migrate; migrate(sys.argv[1])"
@@ -146,6 +153,93 @@ async def test_what_version_0_1_left_behind_gets_rows_and_totals(
         jobs=many, energy_j=many * (many - 1) / 2
     )
     assert figures.finished["cancelled"] == FinishedFigures(jobs=1, energy_j=0.0)
+
+
+@pytest.mark.parametrize("kind", ["run", "cancelled"])
+def test_revision_2_makes_the_row_that_is_made_today(
+    make_spec: Callable[..., JobSpec], make_report: Callable[..., Any], kind: str
+) -> None:
+    created_at = datetime(2026, 11, 24, 20, 0, 0, 123456, tzinfo=UTC)
+    size: Any = {"width": 1.5, "depth": 2} if kind == "run" else "tiny"
+    spec = make_spec(tags={"b": "Größe", "a": '"\\'}, size=size, dataset={"samples": 500})
+    named = _Named("j", spec.sha256())
+    report = whole_report() if kind == "run" else make_report(named, JobStatus.CANCELLED)
+    report = report.model_copy(update={"job_id": "j", "spec_sha256": spec.sha256()})
+    old = _old(report.model_dump_json().encode(), spec.model_dump_json(), created_at)
+    old.status, old.spec_sha256 = report.status.value, spec.sha256()
+    made = _revision_2().row(old)
+    today = row(report, spec=spec, created_at=created_at)
+    assert list(made) == list(ReportRow.model_fields)
+    assert made == json.loads(today.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"energy": [], "attempts": 3, "trust": {"reasons": [1, {"code": "x"}, {}]}}',
+        b'{"duration_s": "1", "energy": {"total_j": true, "complete": 1, "spent_j": 1e999}}',
+        b'{"energy": {"total_j": NaN, "spent_j": "much"}, "finished_at": "yesterday"}',
+        b'{"finished_at": "a\\u0000\\ud800b", "work": {"samples": 1.5}}',
+    ],
+)
+async def test_revision_2_takes_a_report_that_is_not_as_it_should_be(
+    empty_database_url: str, make_spec: Callable[..., JobSpec], body: bytes
+) -> None:
+    _to_first_revision(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        _job_of_0_1(connection, "odd", "succeeded", make_spec(), "box")
+        connection.execute("INSERT INTO reports VALUES ('odd', %s)", (body,))
+    migrate(empty_database_url)
+    store = await Store.open(empty_database_url)
+    try:
+        [text] = (await store.report_rows()).rows
+        figures = (await store.figures()).finished
+        assert await store.report("odd") == body
+    finally:
+        await store.close()
+    made = json.loads(text)
+    assert (made["job_id"], made["status"], made["model_type"]) == ("odd", "succeeded", "cnn")
+    assert (made["energy_total_j"], made["energy_spent_j"]) == (None, None)
+    assert (made["complete"], made["duration_s"], made["samples"]) == (False, 0, 0)
+    assert figures == {"succeeded": FinishedFigures(jobs=1, energy_j=0)}
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"null", b"", b"{", b"\xff\xfe\xfd", b"[" * 100_000])
+def test_what_is_no_report_stops_revision_2_with_the_job_s_name(
+    empty_database_url: str, make_spec: Callable[..., JobSpec], body: bytes
+) -> None:
+    _to_first_revision(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        _job_of_0_1(connection, "broken-1", "succeeded", make_spec(), "box")
+        connection.execute("INSERT INTO reports VALUES ('broken-1', %s)", (body,))
+    with pytest.raises(UsageError, match="job broken-1 is no JSON object"):
+        migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("0001",)
+        ]
+
+
+def test_revision_2_rests_on_no_model_of_today() -> None:
+    path = ROOT / "app/storage/migrations/versions/0002_rows_events_keys.py"
+    names = [
+        node.module
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("app")
+    ]
+    assert names == ["app.domain.errors"]
+
+
+def _revision_2() -> Any:
+    return importlib.import_module("app.storage.migrations.versions.0002_rows_events_keys")
+
+
+def _old(body: bytes, spec: str, created_at: datetime) -> SimpleNamespace:
+    """A row of what version 0.1 had stored."""
+    return SimpleNamespace(
+        job_id="j", body=body, spec=spec, model_type="cnn", host="box", created_at=created_at
+    )
 
 
 @dataclass

@@ -163,10 +163,11 @@ async def get_readings(
 ) -> Response:
     """The raw readings of an attempt, as JSON or Parquet: what the report is computed from."""
     media = _chosen(request, (JSON, parquet.MEDIA_TYPE))
-    readings = await service.readings(job_id, wanted.attempt)
     headers = {"Vary": "Accept"}
     if media == JSON:
-        return Response(readings.to_bytes(), headers=headers, media_type=JSON)
+        body = await service.readings_json(job_id, wanted.attempt)
+        return Response(body, headers=headers, media_type=JSON)
+    readings = await service.readings(job_id, wanted.attempt)
     name = f"trainwatt-{job_id}-attempt-{readings.attempt}.parquet"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     file = await run_in_threadpool(parquet.parquet, readings)

@@ -56,6 +56,17 @@ async def test_readings_of_an_attempt(client, memory, submitted):
         assert readings.to_bytes() == answer.content
 
 
+async def test_readings_go_out_as_they_are_stored(client, memory, submitted, monkeypatch):
+    job = await submitted()
+
+    async def stored(job_id, attempt):
+        return b'{"not":   "parsed"}'
+
+    monkeypatch.setattr(memory, "readings_json", stored)
+    answer = await client.get(f"/v1/jobs/{job['id']}/readings")
+    assert answer.content == b'{"not":   "parsed"}'
+
+
 async def test_readings_that_are_not_there(client, memory, submitted):
     job = await submitted()
     path = f"/v1/jobs/{job['id']}/readings"
