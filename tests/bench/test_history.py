@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import psycopg
 import pytest
 
 from app.domain.jobs import JobFilter, JobStatus
@@ -42,6 +43,17 @@ async def test_jobs_reports_and_totals_agree(empty_database_url) -> None:
             assert len((await store.report_rows(wanted)).rows) >= 20
     finally:
         await store.close()
+
+
+def test_the_indices_are_those_of_any_database(empty_database_url, database_url) -> None:
+    fill(empty_database_url, 3)
+    assert _indices(empty_database_url) == _indices(database_url)
+
+
+def _indices(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT indexdef FROM pg_indexes ORDER BY indexname").fetchall()
+    return [definition for (definition,) in found]
 
 
 async def test_whole_reports_are_of_a_run_each(empty_database_url) -> None:
