@@ -58,6 +58,8 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
         threads=report.environment.threads if report.environment else None,
         assumptions=report.assumptions.set,
         readings_sha256=report.readings_sha256,
+        target_accuracy=spec.target_accuracy,
+        target_reached=report.quality.target_reached,
     )
 
 

@@ -107,3 +107,6 @@ class ReportRow(Frozen):
     threads: int | None
     assumptions: str
     readings_sha256: str | None
+    # what was aimed for
+    target_accuracy: float | None
+    target_reached: bool | None  # null: no target was asked for

@@ -174,6 +174,8 @@ COLUMNS: tuple[Column, ...] = (
     ("threads", "report.environment.threads", int, None),
     ("assumptions", "report.assumptions.set", str, ""),
     ("readings_sha256", "report.readings_sha256", str, None),
+    ("target_accuracy", "spec.target_accuracy", float, None),
+    ("target_reached", "report.quality.target_reached", bool, None),
 )
 
 
