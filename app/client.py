@@ -262,10 +262,7 @@ class Client:
             UnavailableError: the service does not answer.
         """
         params = {
-            "status": status.value if status else None,
-            "model_type": model_type,
-            "host": host,
-            "tag": ":".join(tag) if tag else None,
+            **_filters(status, model_type, host, tag),
             "limit": limit,
             "cursor": cursor,
         }
@@ -336,10 +333,7 @@ class Client:
             UnavailableError: the service does not answer.
         """
         params = {
-            "status": status.value if status else None,
-            "model_type": model_type,
-            "host": host,
-            "tag": ":".join(tag) if tag else None,
+            **_filters(status, model_type, host, tag),
             "sort": sort,
             "limit": limit,
             "cursor": cursor,
@@ -476,6 +470,18 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line.decode().removesuffix("\r") for line in whole)
+
+
+def _filters(
+    status: JobStatus | None, model_type: str | None, host: str | None, tag: tuple[str, str] | None
+) -> dict[str, str | None]:
+    """Which jobs are meant, as query parameters."""
+    return {
+        "status": status.value if status else None,
+        "model_type": model_type,
+        "host": host,
+        "tag": ":".join(tag) if tag else None,
+    }
 
 
 def as_job(data: Mapping[str, Any]) -> Job:
