@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import UsageError
+from app.domain.readings import KnownFacts
 
 SECRETS = frozenset({"api_key", "database_url"})  # never repeated in an error
 
@@ -48,6 +49,19 @@ class Settings(BaseSettings):
     sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     drain: bool = False
+
+    # a quiet host, and its idle power
+    quiet_wait_s: Annotated[float, Field(ge=0, le=10)] = 10
+    baseline_window_s: Annotated[float, Field(ge=1, le=3600)] = 60
+    baseline_short_s: Annotated[float, Field(ge=1, le=10)] = 5
+    baseline_max_age_s: Annotated[float, Field(gt=0)] = 86_400
+
+    # what the user knows of the host better than it shows
+    cpu_tdp_w: Annotated[float | None, Field(gt=0, le=2000)] = None
+    socket_threads: Annotated[int | None, Field(ge=1, le=4096)] = None
+    cpu_generation: str | None = None
+    vcpu_is_core: bool | None = None
+    wall_factor: Annotated[float | None, Field(ge=1, le=3)] = None
 
     # set by `trainwatt serve` for the processes that it starts
     supervised: bool = False
@@ -100,6 +114,10 @@ class Settings(BaseSettings):
                 "or run `trainwatt serve`, which brings its own"
             )
         return self.database_url
+
+    def known_facts(self) -> KnownFacts:
+        """What the user knows of the host better than it shows."""
+        return KnownFacts(**{name: getattr(self, name) for name in KnownFacts.model_fields})
 
     @property
     def log_dir(self) -> Path:

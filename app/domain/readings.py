@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from app.domain.quantities import Frozen
 
@@ -44,6 +44,14 @@ class ComponentFacts(Frozen):
     constant_w: float | None = None  # a flat power (RAM), in watts
 
 
+class Sensor(Frozen):
+    """One hardware counter behind a component: a RAPL package, a GPU."""
+
+    name: str  # "package-0", "GPU 0"
+    component: Literal["cpu", "gpu"]
+    range_j: float | None = None  # joules after which the counter begins anew; null: not known
+
+
 class MeterFacts(Frozen):
     """How every component is read, and by which version of codecarbon."""
 
@@ -51,6 +59,20 @@ class MeterFacts(Frozen):
     gpu: ComponentFacts
     ram: ComponentFacts
     codecarbon: str
+    sensors: tuple[Sensor, ...] = ()  # those that `Reading.sensors_j` counts, in its order
+    # Sensors of the host that codecarbon leaves out although they count on their own, by name: it
+    # takes two RAPL packages whose counters stand alike at its start for one.
+    left_out: tuple[str, ...] = ()
+
+
+class KnownFacts(Frozen):
+    """What the user knows of the host better than it shows; null where nothing was said."""
+
+    cpu_tdp_w: float | None = None  # thermal design power of one socket, in watts
+    socket_threads: int | None = None  # hardware threads of one socket
+    cpu_generation: str | None = None  # a row of the SPECpower table
+    vcpu_is_core: bool | None = None  # whether a vCPU is a whole core, and not a thread of one
+    wall_factor: float | None = None  # energy at the plug over that of the components
 
 
 class HostFacts(Frozen):
@@ -72,6 +94,29 @@ class HostFacts(Frozen):
     container: bool = False
     cpu_quota: float | None = None  # CPUs' worth of time that a control group allows
     memory_limit_gib: float | None = None  # what a control group allows
+    known: KnownFacts = KnownFacts()
+
+
+class IdlePower(Frozen):
+    """What the meter's counters showed while the host did nothing, in watts.
+
+    A component has a figure where a sensor counts it; null elsewhere.
+    """
+
+    taken_at: datetime  # UTC, at the end of the window
+    window_s: float
+    cpu_w: float | None
+    gpu_w: float | None
+    others_share: float | None  # of the host's CPU time that other programs used meanwhile
+    service_share: float | None  # and that this service used
+
+
+class Quiet(Frozen):
+    """Whether the host was quiet when the run began, and how long the run waited for that."""
+
+    waited_s: float
+    others_share: float | None  # of the host's CPU time, in the last second before the run
+    quiet: bool
 
 
 class Reading(Frozen):
@@ -93,9 +138,22 @@ class Reading(Frozen):
     # CPU-seconds of the worker's whole process: meter, events, storing, sweep; part of the
     # service's, and an upper bound of what measuring costs.
     instrument_cpu_s: float | None = None
+    sensors_j: tuple[float | None, ...] = ()  # cumulative joules of each of `MeterFacts.sensors`
+    # Conditions, once a second: null at readings between, and where the host does not show them.
+    memory_used_gib: float | None = None  # of the host
+    job_memory_gib: float | None = None  # resident, of the job's process
+    swapped_mib: float | None = None  # cumulative, both ways, of the host
+    cpu_mhz: float | None = None  # mean of up to eight CPUs
+    cpu_temperature_c: float | None = None  # of the package, the hottest of several
+    gpu_temperature_c: float | None = None  # of the hottest device
+    gpu_utilization: float | None = None  # from 0 to 1, mean of the devices
     begins: Phase | None = None  # the phase that begins here
     index: int | None = None  # its epoch, from 0
     ended: dict[str, Any] = {}  # facts of the phase that ends here (loss, samples, …)
+
+    def to_json(self) -> str:
+        """JSON without the fields that have their default: a later field changes no old text."""
+        return self.model_dump_json(exclude_defaults=True)
 
 
 class Readings(Frozen):
@@ -106,11 +164,14 @@ class Readings(Frozen):
     host: HostFacts
     meter: MeterFacts
     sample_interval_s: float = 1.0  # seconds between readings, as they were asked for
+    governor: str | None = None  # of the CPU's frequency at the first reading, as "performance"
+    idle: IdlePower | None = None  # the newest that was known when the run began
+    quiet: Quiet | None = None  # null: nobody looked
     readings: tuple[Reading, ...]
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON: the same readings give the same bytes."""
-        return self.model_dump_json(exclude_defaults=False).encode()
+        """Canonical JSON without defaults: the same readings give the same bytes."""
+        return self.model_dump_json(exclude_defaults=True).encode()
 
     def sha256(self) -> str:
         """The hash of `to_bytes`, as hexadecimal."""

@@ -50,12 +50,17 @@ class Component(Frozen):
 
 
 class Baseline(Frozen):
-    """What the host would have used in the same time without the job."""
+    """What the host would have used in the same time without the job.
+
+    `measured` where every sensor was read over an idle window; flat powers, as of the RAM, are in
+    it as they are in the total, and cancel in the net energy.
+    """
 
     power_w: float | None
     energy_j: float | None
     method: Method
     window_s: float | None
+    taken_at: datetime | None = None  # UTC, the end of the window
 
 
 class Wall(Frozen):
@@ -81,6 +86,8 @@ class Energy(Frozen):
     high_j: float | None
     baseline: Baseline
     net_j: float | None
+    net_low_j: float | None = None
+    net_high_j: float | None = None
     wall: Wall
     spent_j: float | None  # all attempts together
 
@@ -181,6 +188,9 @@ class Trust(Frozen):
     steal_s: float | None
     largest_sample_gap_s: float | None
     instrument_cpu_s: float | None  # CPU-seconds of the worker's whole process
+    instrument_j: float | None = None  # the CPU's energy by their share of all CPU-seconds
+    service_share: float | None = None  # CPU-seconds of API, database and worker over the host's
+    waited_for_quiet_s: float | None = None  # before the run, outside of its duration
 
 
 class AttemptEnergy(Frozen):
@@ -213,7 +223,7 @@ class Assumptions(Frozen):
 
     set: str
     version: str
-    overrides: dict[str, float]
+    overrides: dict[str, float | bool | str]  # what a user knew better, by setting
 
 
 class EnergyReport(Frozen):

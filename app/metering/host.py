@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from app.domain.readings import HostFacts
+from app.domain.readings import HostFacts, KnownFacts
 from app.metering import container
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -15,8 +15,13 @@ CPUINFO = Path("/proc/cpuinfo")
 GIB = 1024**3
 
 
-def host_facts(name: str, *, cpuinfo: Path = CPUINFO) -> HostFacts:
-    """Facts of this host under the name that the settings give it."""
+NOTHING_KNOWN = KnownFacts()
+
+
+def host_facts(
+    name: str, *, known: KnownFacts = NOTHING_KNOWN, cpuinfo: Path = CPUINFO
+) -> HostFacts:
+    """Facts of this host under the name that the settings give it, and what a user knows of it."""
     cpu = _first_cpu(cpuinfo)
     return HostFacts(
         name=name,
@@ -35,6 +40,7 @@ def host_facts(name: str, *, cpuinfo: Path = CPUINFO) -> HostFacts:
         container=container.in_container(),
         cpu_quota=container.cpu_quota(),
         memory_limit_gib=_memory_limit_gib(),
+        known=known,
     )
 
 

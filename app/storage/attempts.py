@@ -310,7 +310,7 @@ async def _add(
         await connection.execute(
             live_readings.insert(),
             [
-                {"job_id": job_id, "attempt": attempt, "body": reading.model_dump_json()}
+                {"job_id": job_id, "attempt": attempt, "body": reading.to_json()}
                 for reading in readings
             ],
         )

@@ -37,7 +37,7 @@ class Worker:
 
     def __init__(self, settings: Settings, store: Store, meter: EnergyMeter) -> None:
         """Announce nothing yet."""
-        facts = host_facts(settings.host_name)
+        facts = host_facts(settings.host_name, known=settings.known_facts())
         self._watchdog = Watchdog(settings.lease_s / 2, _end_now)
         self._bench = Bench(
             settings=settings, store=store, meter=meter, host=facts, watchdog=self._watchdog

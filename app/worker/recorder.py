@@ -2,11 +2,15 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
+from app.domain.quantities import Frozen
 from app.domain.readings import Phase, Reading
 from app.metering.counters import CpuCounters
 from app.metering.meter import EnergyMeter
 from app.worker.messages import Mark
+
+DIGITS = 6  # microjoules and microseconds: RAPL's own unit, and half the bytes to store
 
 
 class Recorder:
@@ -36,10 +40,18 @@ class Recorder:
             self._zero_s, self.started_at = moment_s, datetime.now(UTC)
             begins = Phase.SETUP
         return Reading(
-            t_s=moment_s - self._zero_s,
-            **energies.model_dump(),
-            **cpu.model_dump(),
+            t_s=round(moment_s - self._zero_s, DIGITS),
+            **_rounded(energies),
+            **_rounded(cpu),
             begins=begins,
             index=mark.index if mark else None,
             ended=mark.ended if mark else {},
         )
+
+
+def _rounded(counters: Frozen) -> dict[str, Any]:
+    """The fields of counters, to the microjoule and microsecond."""
+    return {
+        name: round(value, DIGITS) if isinstance(value, float) else value
+        for name, value in counters
+    }

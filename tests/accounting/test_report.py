@@ -25,7 +25,13 @@ def test_the_contracts_example(attempt, evaluate):
     assert energy.low_j == pytest.approx(energy.cpu.low_j + energy.ram.low_j)
     assert energy.high_j == pytest.approx(880.0)
     assert energy.baseline.model_dump() == pytest.approx(
-        {"power_w": 20.8, "energy_j": 416.0, "method": Method.ASSUMED, "window_s": None}
+        {
+            "power_w": 20.8,
+            "energy_j": 416.0,
+            "method": Method.ASSUMED,
+            "window_s": None,
+            "taken_at": None,
+        }
     )
     assert energy.net_j == pytest.approx(144.0)
     assert energy.wall.energy_j == pytest.approx(744.8)

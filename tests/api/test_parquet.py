@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from app.api.parquet import parquet
-from app.domain.readings import Phase, Reading, Readings
+from app.domain.readings import Phase, Reading, Readings, Sensor
 
 
 @pytest.fixture
@@ -41,10 +41,23 @@ def test_pyarrow_reads_what_the_json_says(readings):
     table = pq.read_table(io.BytesIO(parquet(readings)))
     assert _again(table).to_bytes() == readings.to_bytes()
     types = {field.name: field.type for field in table.schema}
-    assert set(types) == set(Reading.model_fields)
+    assert set(types) == set(Reading.model_fields) - {"sensors_j"}
     assert types.pop("index") == pyarrow.int64()
     assert types.pop("begins") == types.pop("ended") == pyarrow.string()
     assert set(types.values()) == {pyarrow.float64()}
+
+
+def test_each_sensor_has_a_column(readings):
+    sensors = (Sensor(name="package-0", component="cpu"), Sensor(name="GPU 0", component="gpu"))
+    taken = tuple(
+        reading.model_copy(update={"sensors_j": (1.0, None) if n else ()})
+        for n, reading in enumerate(readings.readings)
+    )
+    facts = readings.meter.model_copy(update={"sensors": sensors})
+    whole = readings.model_copy(update={"meter": facts, "readings": taken})
+    table = pq.read_table(io.BytesIO(parquet(whole)))
+    assert table["sensor_0_j"].to_pylist() == [None] + [1.0] * (len(taken) - 1)
+    assert table["sensor_1_j"].to_pylist() == [None] * len(taken)
 
 
 def test_pandas_reads_it(readings):

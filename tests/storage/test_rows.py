@@ -16,7 +16,7 @@ def test_readings_are_packed_and_joined_to_the_byte(make_readings, odd, count):
     packed = pack(body)
     assert unpack_json(packed) == body
     assert (unpack(packed), unpack(packed).to_bytes()) == (whole, body)
-    live = [reading.model_dump_json() for reading in whole.readings]
+    live = [reading.to_json() for reading in whole.readings]
     assert json_from_live(header_of(whole), live) == body
 
 
