@@ -8,23 +8,33 @@ caller, which takes away the race that counts estimated energy twice.
 
 import os
 import tempfile
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.domain.errors import MeterError
 from app.domain.quantities import Frozen, joules_from_kwh
 from app.domain.readings import ComponentFacts, MeterFacts, Method
-from app.metering import powercap
+from app.metering import powercap, rapl
+from app.metering.sensors import Probe, Sensors, device_probe
 
+APART_TRIES, APART_S = 4, 0.5  # starts and the pause before each, until two packages are apart
+ABSENT = ComponentFacts(method=Method.ABSENT)
 CPU_MODES = frozenset({"intel_rapl", "cpu_load", "constant"})  # of codecarbon, that we know
 
 
 class Energies(Frozen):
-    """Cumulative joules of each component since the meter started; null where it has none."""
+    """Cumulative joules of each component since the meter started; null where it has none.
+
+    A component is null too where one of its sensors gave no value. After a loss of joules that
+    cannot be made up for, a counter begins anew, below everything that it showed before.
+    """
 
     cpu_j: float | None
     gpu_j: float | None
     ram_j: float | None
+    sensors_j: tuple[float | None, ...] = ()  # of each of the facts' sensors, in their order
 
 
 class EnergyMeter(Protocol):
@@ -60,15 +70,22 @@ class CodecarbonMeter:
         os.environ["CODECARBON_LOG_LEVEL"] = "ERROR"  # read at import; its loggers write to stderr
         import codecarbon
 
-        self._tracker = _start_tracker(codecarbon)
+        self._tracker = _start_apart(codecarbon)
         self._cpu = _find(self._tracker, "CPU")
         self._gpu = _find(self._tracker, "GPU")
         self._ram = _find(self._tracker, "RAM")
+        devices, blind = _devices(self._gpu)
+        gpu = _gpu_facts(devices, blind) if self._gpu is not None else ABSENT
+        cpu = _cpu_facts(self._cpu, self._tracker._conf["cpu_physical_count"])
+        self._packages = Sensors(_package_probes(self._cpu, cpu))
+        self._devices = Sensors(_device_probes(devices, blind, gpu))
         self._facts = MeterFacts(
-            cpu=_cpu_facts(self._cpu, self._tracker._conf["cpu_physical_count"]),
-            gpu=_gpu_facts(self._gpu),
+            cpu=cpu,
+            gpu=gpu,
             ram=_ram_facts(self._ram),
             codecarbon=codecarbon.__version__,
+            sensors=self._packages.facts + self._devices.facts,
+            left_out=_left_out(self._cpu),
         )
 
     @property
@@ -78,6 +95,8 @@ class CodecarbonMeter:
 
     def read(self) -> Energies:
         """Let codecarbon integrate up to now and take its counters, in joules.
+
+        What has sensors is added up by us: codecarbon's own sum counts 0 J for one that failed.
 
         Raises:
             MeterError: codecarbon could not read its hardware.
@@ -89,22 +108,48 @@ class CodecarbonMeter:
             tracker._measure_power_and_energy()
         except Exception as error:
             raise MeterError(f"codecarbon gave no reading: {error!r}") from error
+        cpu_j, packages_j = self._packages.read()
+        gpu_j, devices_j = self._devices.read()
+        if not packages_j:
+            cpu_j = joules_from_kwh(float(tracker._total_cpu_energy.kWh))
+        ram_j = joules_from_kwh(float(tracker._total_ram_energy.kWh))
         return Energies(
-            cpu_j=self._joules(self._facts.cpu, tracker._total_cpu_energy),
-            gpu_j=self._joules(self._facts.gpu, tracker._total_gpu_energy),
-            ram_j=self._joules(self._facts.ram, tracker._total_ram_energy),
+            cpu_j=self._joules(self._facts.cpu, cpu_j),
+            gpu_j=self._joules(self._facts.gpu, gpu_j),
+            ram_j=self._joules(self._facts.ram, ram_j),
+            sensors_j=packages_j + devices_j,
         )
 
     @staticmethod
-    def _joules(facts: ComponentFacts, energy: Any) -> float | None:
+    def _joules(facts: ComponentFacts, energy_j: float | None) -> float | None:
         """Joules of a counter; null where there is no source behind its 0."""
         if facts.method in {Method.ABSENT, Method.UNAVAILABLE} or facts.source is None:
             return None
-        return joules_from_kwh(float(energy.kWh))
+        return energy_j
 
     def close(self) -> None:
         """Stop the tracker; its own figures are not used."""
         self._tracker.stop()
+
+
+def _start_apart(codecarbon: Any) -> Any:
+    """A tracker that reads every RAPL package, as far as packages can be told from mirrors.
+
+    Started anew while codecarbon leaves one out that counts on its own; that takes half a second
+    where there are mirrors, and two seconds at most.
+    """
+    tracker = _start_tracker(codecarbon)
+    for _ in range(APART_TRIES):
+        interface = _interface(_find(tracker, "CPU"))
+        if interface is None or not rapl.suspects(interface):
+            break
+        time.sleep(APART_S)
+        tracker._measure_power_and_energy()  # decides about those that it has only suspected yet
+        if not rapl.left_out(interface):
+            break
+        tracker.stop()
+        tracker = _start_tracker(codecarbon)
+    return tracker
 
 
 def _start_tracker(codecarbon: Any) -> Any:
@@ -159,6 +204,21 @@ def _find(tracker: Any, kind: str) -> Any | None:
     return next((item for item in tracker._hardware if type(item).__name__ == kind), None)
 
 
+def _interface(cpu: Any | None) -> Any | None:
+    """What codecarbon reads RAPL with; null where it does not."""
+    return cpu._intel_interface if cpu is not None and cpu._mode == "intel_rapl" else None
+
+
+def _package_probes(cpu: Any | None, facts: ComponentFacts) -> tuple[Probe, ...]:
+    """The RAPL packages of a CPU that is measured."""
+    return rapl.packages(_interface(cpu)) if facts.method is Method.MEASURED else ()
+
+
+def _left_out(cpu: Any | None) -> tuple[str, ...]:
+    interface = _interface(cpu)
+    return rapl.left_out(interface) if interface is not None else ()
+
+
 def _cpu_facts(cpu: Any | None, sockets: int) -> ComponentFacts:
     """How the CPU is read; `sockets` is how many codecarbon counts, and bills the TDP for."""
     if cpu is None or cpu._mode not in CPU_MODES:
@@ -167,15 +227,26 @@ def _cpu_facts(cpu: Any | None, sockets: int) -> ComponentFacts:
     if cpu._mode != "intel_rapl" and (denied := powercap.denied()):
         return ComponentFacts(method=Method.UNAVAILABLE, reason=denied)
     if cpu._mode == "intel_rapl":
-        return ComponentFacts(method=Method.MEASURED, source="codecarbon intel_rapl")
+        return _rapl_facts(cpu._intel_interface)
     guessed = _tdp_guessed(cpu)
     return ComponentFacts(
         method=Method.ESTIMATED,
         source=f"codecarbon {cpu._mode}",
         tdp_w=float(cpu._tdp),
         tdp_guessed=guessed,
-        sockets=sockets if guessed and not cpu._is_generic_tdp else None,
+        sockets=None if cpu._is_generic_tdp else sockets,
     )
+
+
+def _rapl_facts(interface: Any) -> ComponentFacts:
+    """RAPL is a measurement where every package that the kernel shows is read."""
+    source = "codecarbon intel_rapl"
+    reason = powercap.missing(Path(interface._lin_rapl_dir))
+    if reason is None and not rapl.packages(interface):
+        reason = "the powercap tree has counters, but none of a CPU package that codecarbon reads"
+    if reason is not None:
+        return ComponentFacts(method=Method.UNAVAILABLE, source=source, reason=reason)
+    return ComponentFacts(method=Method.MEASURED, source=source)
 
 
 def _tdp_guessed(cpu: Any) -> bool:
@@ -190,16 +261,19 @@ def _tdp_guessed(cpu: Any) -> bool:
     return tdp._get_cpu_power_from_registry(tdp.model) is None
 
 
-def _gpu_facts(gpu: Any | None) -> ComponentFacts:
+def _devices(gpu: Any | None) -> tuple[Sequence[Any], Sequence[Any]]:
+    """All GPUs, and those of them without a sensor."""
+    devices = gpu.devices.devices if gpu is not None else []
+    blind = [device for device in devices if not _has_sensor(device)]
+    return devices, blind
+
+
+def _gpu_facts(devices: Sequence[Any], blind: Sequence[Any]) -> ComponentFacts:
     """How the GPUs are read; codecarbon itself counts 0 J for one that shows no power."""
-    if gpu is None:
-        return ComponentFacts(method=Method.ABSENT)
-    devices = gpu.devices.devices
     if not devices:
         return ComponentFacts(
             method=Method.UNAVAILABLE, reason="the GPU driver answers but lists no device"
         )
-    blind = [device for device in devices if not _has_sensor(device)]
     if not blind:
         return ComponentFacts(method=Method.MEASURED, source=_gpu_source(devices))
     limits_w = [device._power_limit for device in blind]
@@ -212,6 +286,19 @@ def _gpu_facts(gpu: Any | None) -> ComponentFacts:
         source=_gpu_source(seen) if seen else None,
         reason=f"{_names(blind)}: neither an energy counter nor power is readable",
         tdp_w=float(sum(limits_w)),
+    )
+
+
+def _device_probes(
+    devices: Sequence[Any], blind: Sequence[Any], facts: ComponentFacts
+) -> tuple[Probe, ...]:
+    """The GPUs with a sensor; of two that share one, the one that shows it."""
+    if facts.method is Method.UNAVAILABLE:
+        return ()
+    return tuple(
+        device_probe(device)
+        for device in devices
+        if device not in blind and not device._reports_zero_power_by_design()
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from app.domain.errors import MeterError
 from app.domain.readings import Method
 from app.metering import meter as module
+from app.metering import rapl, sensors
 from app.metering.meter import CodecarbonMeter
 
 
@@ -32,10 +33,11 @@ PRIVATE = {
         "_scheduler",
         "_scheduler_monitor_power",
         "_total_cpu_energy",
-        "_total_gpu_energy",
         "_total_ram_energy",
     },
-    "cpu": {"_is_generic_tdp", "_mode", "_tdp"},
+    "cpu": {"_is_generic_tdp", "_mode", "_tdp", "_intel_interface"},
+    "rapl": {"_lin_rapl_dir", "_mirrored_candidates", "_rapl_files"},
+    "file": set(),
     "tdp": {"_get_cpu_power_from_registry"},
     "gpu": {
         "_gpu_name",
@@ -43,13 +45,23 @@ PRIVATE = {
         "_power_limit",
         "_read_power_watts",
         "_reports_zero_power_by_design",
+        "_use_power_fallback",
     },
 }
 UNDOCUMENTED = {
     "tracker": {"start", "stop"},
     "cpu": set(),
+    "rapl": set(),
+    "file": {
+        "energy_delta",
+        "last_energy",
+        "max_energy_reading",
+        "name",
+        "path",
+        "sample_skipped",
+    },
     "tdp": {"model"},
-    "gpu": {"gpu_index"},
+    "gpu": {"energy_delta", "gpu_index", "last_energy"},
 }
 
 
@@ -80,15 +92,25 @@ def _device():
 
 
 @pytest.fixture(scope="module")
-def owners(meter):
+def owners(meter, tmp_path_factory):
     """An object of codecarbon of every kind whose insides the meter uses."""
     from codecarbon.core import cpu
     from codecarbon.core.hardware_cache import get_cached_tdp
     from codecarbon.external.hardware import CPU
 
+    package = tmp_path_factory.mktemp("powercap") / "intel-rapl:0"
+    package.mkdir()
+    for name, text in {"name": "package-0", "energy_uj": "7", "max_energy_range_uj": "9e6"}.items():
+        (package / name).write_text(text)
+    given = {"output_dir": "", "model": "a name", "tdp": 1}
+    interface = CPU(mode="intel_rapl", rapl_dir=str(package.parent), **given)._intel_interface
+    by_load = CPU(mode="cpu_load", **given)
+    by_load._intel_interface = interface  # where it reads RAPL alone
     return {
         "tracker": meter._tracker,
-        "cpu": CPU(output_dir="", mode="cpu_load", model="a name", tdp=1),
+        "cpu": by_load,
+        "rapl": interface,
+        "file": interface._rapl_files[0],
         "tdp": get_cached_tdp(cpu),
         "gpu": _device(),
     }
@@ -107,7 +129,8 @@ def test_the_version_is_the_pinned_one(meter):
 def test_no_private_name_is_used_that_is_not_held_here():
     used = {
         node.attr
-        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        for source in (module, rapl, sensors)
+        for node in ast.walk(ast.parse(inspect.getsource(source)))
         if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr)
         if not (isinstance(node.value, ast.Name) and node.value.id == "self")
     }
@@ -133,7 +156,24 @@ def test_what_the_names_mean(meter, owners):
     assert (owners["cpu"]._mode, owners["cpu"]._tdp) == ("cpu_load", 1)
 
 
+def test_what_the_names_of_rapl_mean(owners):
+    from codecarbon.core.cpu import IntelRAPL
+    from codecarbon.core.units import Time
+
+    interface, file = owners["rapl"], owners["file"]
+    assert isinstance(interface, IntelRAPL)
+    assert file.path == f"{interface._lin_rapl_dir}/intel-rapl:0/energy_uj"
+    assert file.name == f"{rapl.COUNTED}_0(kWh)"
+    assert module.joules_from_kwh(float(file.max_energy_reading)) == pytest.approx(9, rel=1e-5)
+    assert interface._mirrored_candidates == {}
+    before = file.energy_delta
+    file.delta(Time(seconds=1.0))
+    assert file.energy_delta is not before  # each measurement makes its own
+    assert (float(file.energy_delta), file.sample_skipped) == (0.0, False)
+
+
 def test_what_the_names_of_a_gpu_mean(owners):
+    from codecarbon.core.units import Time
     from codecarbon.external.hardware import GPU
 
     assert isinstance(GPU(gpu_ids=None).devices.devices, list)
@@ -143,6 +183,12 @@ def test_what_the_names_of_a_gpu_mean(owners):
     assert device._read_power_watts() == 40.0
     assert not device._reports_zero_power_by_design()
     assert device._power_limit == 300
+    assert device.last_energy is None
+    assert device._use_power_fallback
+    before = device.energy_delta
+    device.delta(Time(seconds=3600.0))
+    assert device.energy_delta is not before  # each measurement makes its own
+    assert device.energy_delta.kWh == pytest.approx(0.04)
 
 
 def test_both_schedulers_are_stopped(meter):

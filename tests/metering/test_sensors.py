@@ -2,12 +2,11 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
-from app.domain.readings import Method
-from app.metering.meter import CodecarbonMeter
+from app.domain.readings import Method, Sensor
+from app.metering.sensors import Cumulative, Step
 
 STEP_S = 0.002
 TOLERANCE = 0.005  # of the truth, from 0.3 s up
@@ -85,57 +84,18 @@ def _looks(meter, truth_j, pauses_s):
 
 
 @pytest.fixture
-def codecarbon(monkeypatch):
-    """codecarbon without what it remembers of the hardware, before and after."""
-    from codecarbon.core import cpu, gpu, hardware_cache
-    from codecarbon.external import hardware
-
-    hardware_cache.clear_cache()
-    yield SimpleNamespace(cpu=cpu, gpu=gpu, hardware=hardware, patch=monkeypatch.setattr)
-    monkeypatch.undo()
-    hardware_cache.clear_cache()
-
-
-@pytest.fixture
-def rapl(codecarbon, tmp_path):
-    """Two sockets of 60 and 35 W in a powercap tree; the second wraps in the first second."""
-    root = tmp_path / "intel-rapl"
+def rapl(powercap):
+    """Two sockets of 60 and 35 W; the second wraps in the first second."""
     sockets = [Counter(60, 5_000_000), Counter(35, RANGE_UJ - 20_000_000)]
+    for socket in sockets:
+        powercap.add(socket.shown_uj, range_uj=RANGE_UJ)
 
     def publish():
         for number, socket in enumerate(sockets):
-            folder = root / f"intel-rapl:{number}"
-            (folder / "next").write_text(f"{socket.shown_uj % RANGE_UJ}\n")
-            (folder / "next").rename(folder / "energy_uj")
+            powercap.show(number, socket.shown_uj % RANGE_UJ)
 
-    for number in range(len(sockets)):
-        folder = root / f"intel-rapl:{number}"
-        folder.mkdir(parents=True)
-        (folder / "name").write_text(f"package-{number}\n")
-        (folder / "max_energy_range_uj").write_text(f"{RANGE_UJ}\n")
-    start = codecarbon.hardware.CPU.__init__
-    default = "/sys/class/powercap/intel-rapl/subsystem"
-    assert default in start.__defaults__
-    codecarbon.patch(
-        start, "__defaults__", tuple(str(root) if d == default else d for d in start.__defaults__)
-    )
-    codecarbon.patch(codecarbon.cpu, "is_rapl_available", lambda *_: True)
     with Clock(sockets, publish) as clock:
         yield clock
-
-
-@pytest.fixture
-def meter_of():
-    """Makes meters and closes them."""
-    made = []
-
-    def make():
-        made.append(CodecarbonMeter())
-        return made[-1]
-
-    yield make
-    for meter in made:
-        meter.close()
 
 
 def test_two_rapl_sockets_are_read_within_half_a_percent(rapl, meter_of):
@@ -150,48 +110,6 @@ def test_two_rapl_sockets_are_read_within_half_a_percent(rapl, meter_of):
         Window(first, last).holds("cpu_j")
     Window(looks[0], looks[-1]).holds("cpu_j")
     assert rapl.counters[1].shown_uj > RANGE_UJ  # it did wrap on the way
-
-
-class NVMLError(Exception):
-    """As pynvml's: a device has no such sensor."""
-
-
-def _nvml(devices):
-    """As much of pynvml as codecarbon asks; a device is a dict of the sensors that it has."""
-
-    def of(handle, name):
-        if devices[handle].get(name) is None:
-            raise NVMLError("Not Supported")
-        return devices[handle][name]
-
-    return SimpleNamespace(
-        NVMLError=NVMLError,
-        NVMLError_NotSupported=NVMLError,
-        nvmlInit=lambda: None,
-        nvmlDeviceGetCount=lambda: len(devices),
-        nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetTotalEnergyConsumption=lambda handle: of(handle, "counter").shown_uj // 1000,
-        nvmlDeviceGetPowerUsage=lambda handle: of(handle, "power_w") * 1000,
-        nvmlDeviceGetEnforcedPowerLimit=lambda handle: of(handle, "limit_w") * 1000,
-        nvmlDeviceGetName=lambda handle: f"Simulated {handle}",
-        nvmlDeviceGetUUID=lambda handle: f"GPU-{handle}",
-        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(total=1, free=1, used=0),
-        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=50),
-    )
-
-
-@pytest.fixture
-def nvml(codecarbon):
-    """Puts devices under codecarbon."""
-    from codecarbon.core import gpu_nvidia
-
-    def install(*devices):
-        codecarbon.patch(gpu_nvidia, "pynvml", _nvml(devices))
-        codecarbon.patch(codecarbon.gpu, "PYNVML_AVAILABLE", True)
-        codecarbon.patch(codecarbon.gpu, "AMDSMI_AVAILABLE", False)
-        codecarbon.patch(codecarbon.gpu, "is_nvidia_system", lambda: True)
-
-    return install
 
 
 def test_a_gpu_with_a_counter(nvml, meter_of):
@@ -265,6 +183,212 @@ def test_a_driver_without_devices_is_unavailable(nvml, meter_of):
     assert meter_of().facts.gpu.method is Method.UNAVAILABLE
 
 
+def test_every_sensor_is_counted_on_its_own(rapl, nvml, meter_of):
+    nvml({"power_w": 40})
+    meter = meter_of()
+    names = [(sensor.name, sensor.component) for sensor in meter.facts.sensors]
+    assert names == [("package-0", "cpu"), ("package-1", "cpu"), ("GPU 0", "gpu")]
+    assert meter.facts.sensors[0].range_j == pytest.approx(RANGE_UJ / 1e6, rel=1e-5)
+    assert meter.facts.sensors[2] == Sensor(name="GPU 0", component="gpu", range_j=None)
+    first = meter.read()
+    time.sleep(0.5)
+    last = meter.read()
+    one_j, two_j, gpu_j = (b - a for a, b in zip(first.sensors_j, last.sensors_j, strict=True))
+    assert one_j / two_j == pytest.approx(60 / 35, rel=0.05)
+    assert last.cpu_j - first.cpu_j == pytest.approx(one_j + two_j)
+    assert last.gpu_j - first.gpu_j == pytest.approx(gpu_j)
+
+
+def test_the_sum_of_the_sensors_is_codecarbons_own(rapl, nvml, meter_of):
+    counter = Counter(120, 9_000_000)
+    nvml({"counter": counter}, {"power_w": 40})
+    meter = meter_of()
+    tracker, first = meter._tracker, meter.read()
+    before_kwh = tracker._total_cpu_energy.kWh, tracker._total_gpu_energy.kWh
+    counter.drawn_j += 30
+    time.sleep(0.3)
+    last = meter.read()
+    after_kwh = tracker._total_cpu_energy.kWh, tracker._total_gpu_energy.kWh
+    cpu_kwh, gpu_kwh = (b - a for a, b in zip(before_kwh, after_kwh, strict=True))
+    assert last.cpu_j - first.cpu_j == pytest.approx(cpu_kwh * 3.6e6)
+    assert last.gpu_j - first.gpu_j == pytest.approx(gpu_kwh * 3.6e6)
+
+
+def _gained_j(readings, sensor):
+    first, last = readings[0].sensors_j[sensor], readings[-1].sensors_j[sensor]
+    return pytest.approx(last - first, rel=1e-5)
+
+
+@pytest.fixture
+def two_sockets(powercap, meter_of):
+    """A meter of two packages, of which each draws 10 and 20 J between readings."""
+    powercap.add(5_000_000, range_uj=RANGE_UJ)
+    powercap.add(900_000_000, range_uj=RANGE_UJ)
+    meter = meter_of()
+
+    def tick(first_j=10, second_j=20):
+        powercap.draw(0, first_j)
+        powercap.draw(1, second_j)
+
+    return meter, tick
+
+
+def test_one_of_two_sockets_that_stands_still_is_seen_behind_a_sum_that_rises(
+    two_sockets, attempt_of
+):
+    meter, tick = two_sockets
+    attempt = attempt_of(meter, [tick] * 2 + [lambda: tick(second_j=0)] * 4)
+    sums = [reading.cpu_j for reading in attempt.readings]
+    assert all(two > one for one, two in zip(sums, sums[1:], strict=False))
+    assert _gained_j(attempt.readings, 0) == 60
+    assert _gained_j(attempt.readings, 1) == 40
+    assert attempt.cpu.codes == ("counter_stopped",)
+    assert "package-1" in attempt.cpu.component.reason
+
+
+def test_a_socket_that_cannot_be_read_any_more_leaves_no_sum_without_it(
+    two_sockets, powercap, attempt_of
+):
+    meter, tick = two_sockets
+    attempt = attempt_of(meter, [tick, lambda: (tick(), powercap.take_away(1)), tick])
+    first, second, third, fourth = attempt.readings
+    assert second.cpu_j is not None
+    assert (third.cpu_j, third.sensors_j[1], fourth.cpu_j) == (None, None, None)
+    assert _gained_j(attempt.readings, 0) == 30
+    assert attempt.cpu.component.energy_j is None
+    assert attempt.cpu.codes == ("counter_lost",)
+
+
+def test_a_socket_that_comes_back_is_no_figure_and_the_next_run_is_right(
+    two_sockets, powercap, attempt_of
+):
+    meter, tick = two_sockets
+    lost = [lambda: powercap.take_away(1), lambda: (tick(), powercap.give_back(1))]
+    attempt = attempt_of(meter, [tick, *lost, tick, lambda: tick(10_000, 10_000)])
+    assert attempt.readings[-1].cpu_j is not None
+    assert attempt.cpu.component.energy_j is None
+    assert attempt.cpu.codes == ("counter_jumped",)
+    again = attempt_of(meter, [tick, tick])
+    assert again.cpu.component.energy_j == pytest.approx(60, rel=1e-5)
+
+
+def test_a_socket_lost_between_two_runs_harms_neither(two_sockets, powercap, attempt_of):
+    meter, tick = two_sockets
+    attempt_of(meter, [tick])
+    powercap.take_away(1)
+    meter.read()
+    powercap.give_back(1)
+    attempt = attempt_of(meter, [tick, tick])
+    assert attempt.cpu.component.energy_j == pytest.approx(60, rel=1e-5)
+
+
+def test_a_wrap_is_counted_through(two_sockets, powercap, attempt_of):
+    meter, tick = two_sockets
+    powercap.show(0, RANGE_UJ - 15_000_000)
+    meter.read()
+    attempt = attempt_of(meter, [tick, lambda: (tick(), powercap.show(0, 5_000_000))])
+    assert attempt.cpu.component.energy_j == pytest.approx(60, rel=1e-5)
+
+
+def test_a_counter_of_no_known_range_that_goes_back_has_jumped(powercap, meter_of, attempt_of):
+    powercap.add(500_000_000, range_uj=None)
+    meter = meter_of()
+    assert meter.facts.sensors[0].range_j is None
+    attempt = attempt_of(
+        meter,
+        [
+            lambda: powercap.draw(0, 10),
+            lambda: powercap.show(0, 1_000_000),
+            lambda: powercap.draw(0, 900),
+        ],
+    )
+    assert attempt.cpu.codes == ("counter_jumped",)
+
+
+def test_a_gpu_that_shows_no_power_any_more_is_null_and_not_zero(nvml, meter_of, attempt_of):
+    blind, other = {"power_w": 40}, {"power_w": 70}
+    nvml(blind, other)
+    meter = meter_of()
+    attempt = attempt_of(meter, [lambda: None, lambda: blind.update(power_w=None)])
+    assert attempt.readings[1].gpu_j is not None
+    assert attempt.readings[2].gpu_j is None
+    assert attempt.readings[2].sensors_j[0] is None
+    assert attempt.readings[2].sensors_j[1] > attempt.readings[1].sensors_j[1]
+    assert attempt.gpu.codes == ("counter_lost",)
+
+
+@pytest.mark.parametrize("nothing", [None, 0])
+def test_what_a_gpu_drew_while_it_showed_no_power_is_not_left_out_silently(
+    nvml, meter_of, attempt_of, nothing
+):
+    device = {"power_w": 40}
+    nvml(device)
+    meter = meter_of()
+    outage = [lambda: device.update(power_w=nothing), lambda: device.update(power_w=4000)]
+    attempt = attempt_of(meter, [lambda: None, *outage, lambda: time.sleep(0.05)])
+    assert attempt.readings[3].gpu_j < attempt.readings[1].gpu_j
+    assert attempt.gpu.component.energy_j is None
+    again = attempt_of(meter, [lambda: time.sleep(0.05)])
+    assert again.gpu.component.energy_j >= 4000 * 0.05
+
+
+def test_a_gpus_counter_has_counted_on_while_it_could_not_be_read(nvml, meter_of, attempt_of):
+    counter = Counter(0, 9_000_000)
+    device = {"counter": counter, "power_w": 77_000}
+    nvml(device)
+    meter = meter_of()
+
+    def draw(**change):
+        counter.drawn_j += 100
+        device.update(change)
+
+    attempt = attempt_of(meter, [draw, lambda: draw(counter=None), lambda: draw(counter=counter)])
+    assert attempt.readings[2].gpu_j is None
+    assert attempt.gpu.component.energy_j == pytest.approx(300, rel=1e-5)
+
+
+def test_a_gpus_counter_that_was_reset_has_jumped(nvml, meter_of, attempt_of):
+    device = {"counter": Counter(0, 9_000_000_000), "power_w": 50}
+    nvml(device)
+    meter = meter_of()
+    new = Counter(0, 1_000_000)
+
+    def draw():
+        new.drawn_j += 50_000
+
+    attempt = attempt_of(meter, [lambda: None, lambda: device.update(counter=new), draw, draw])
+    assert attempt.readings[-1].gpu_j is not None
+    assert attempt.gpu.codes == ("counter_jumped",)
+
+
+def test_a_device_that_takes_all_others_out_of_codecarbons_sum(nvml, meter_of, attempt_of):
+    counter, device = Counter(0, 9_000_000), {"power_w": 40}
+    nvml({"counter": counter}, device)
+    meter = meter_of()
+
+    def broken():
+        counter.drawn_j += 100
+        device["raises"] = True  # codecarbon swallows it and counts no device at all
+
+    attempt = attempt_of(meter, [broken])
+    assert attempt.readings[1].gpu_j is None
+    assert attempt.readings[1].sensors_j[1] is None
+    assert _gained_j(attempt.readings, 0) == 100
+
+
+def test_a_loss_takes_a_counter_below_everything_before():
+    counter = Cumulative()
+    gained, nothing = Step(5.0, known=True, lost=False), Step(0.0, known=False, lost=True)
+    shown = [counter.add([step]) for step in (gained, nothing, gained, gained, nothing, gained)]
+    assert shown == [5.0, None, -1.0, 4.0, None, -2.0]
+
+
+def test_a_loss_at_the_very_start_is_seen_too():
+    counter = Cumulative()
+    steps = [Step(0.0, known=True, lost=False), Step(0.0, known=True, lost=True)]
+    assert [counter.add([step]) for step in steps] == [0.0, -1.0]
+
+
 @pytest.fixture
 def unknown_cpu(codecarbon):
     """A CPU that codecarbon's table does not have, in a machine that shows so many sockets."""
@@ -295,4 +419,4 @@ def test_the_guess_of_a_whole_cpu_is_not_multiplied(unknown_cpu, meter_of):
 def test_a_tdp_of_the_table_has_no_guess_to_correct(unknown_cpu, meter_of):
     unknown_cpu(2, model="AMD EPYC 7B12")
     cpu = meter_of().facts.cpu
-    assert (cpu.tdp_w, cpu.tdp_guessed, cpu.sockets) == (480.0, False, None)
+    assert (cpu.tdp_w, cpu.tdp_guessed, cpu.sockets) == (480.0, False, 2)
