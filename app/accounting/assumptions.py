@@ -1,10 +1,12 @@
 """Every constant that an estimate rests on, as one versioned set with sources and years.
 
-A second set is another entry of `SETS`: nothing else in this room holds a power figure. SPECpower
+A further set is another entry of `SETS`: nothing else in this room holds a power figure. The sets
+differ in what is central; the interval is the envelope of the same models under each. SPECpower
 figures were recomputed in 2026 from the results published at spec.org/power_ssj2008.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 PowerPoints = tuple[tuple[float, float], ...]  # (load from 0 to 1, watts or share), by load
 
@@ -58,6 +60,21 @@ SPECPOWER: dict[str, ServerRow] = {
     XEON_6: _row(0.64, 2.08, 2.66, 3.04),
 }
 
+# What a user may say of the host's CPU, and the row that it means.
+GENERATIONS: dict[str, str] = {
+    "naples": NAPLES,
+    "rome": ROME,
+    "milan": MILAN,
+    "genoa": GENOA,
+    "turin": TURIN,
+    "skylake": SKYLAKE,
+    "ice-lake": ICE_LAKE,
+    "sapphire-rapids": SAPPHIRE_RAPIDS,
+    "emerald-rapids": EMERALD_RAPIDS,
+    "xeon-6": XEON_6,
+}
+AMD_GENERATIONS = frozenset({NAPLES, ROME, MILAN, GENOA, TURIN})
+
 # SPECpower_ssj2008, every EPYC and Xeon result together: p5, median, p95 at idle and at 100 %.
 SPECPOWER_UNKNOWN = ServerRow(
     idle_low_w=0.22,
@@ -76,6 +93,9 @@ class AssumptionSet:
     name: str
     version: str
 
+    # Whose figure of a component without a sensor is the central one
+    central: Literal["codecarbon", "specpower"] = "codecarbon"
+
     # codecarbon 3.3.2 (2026), `external/hardware.py`: what its models draw at load 0, of the TDP
     codecarbon_idle_share: dict[str, float] = field(
         default_factory=lambda: {"codecarbon cpu_load": 0.1, "codecarbon constant": 0.5}
@@ -89,6 +109,9 @@ class AssumptionSet:
     tdp_share_low: PowerPoints = ((0, 0.11), (0.3, 0.29), (0.5, 0.38), (1, 0.74))  # p5
     tdp_share: PowerPoints = ((0, 0.19), (0.3, 0.45), (0.5, 0.56), (1, 1.05))  # median
     tdp_share_high: PowerPoints = ((0, 0.44), (0.3, 0.72), (0.5, 0.86), (1, 1.41))  # p95
+
+    # Boavizta (read in 2026): a CPU's own watts over its TDP at 0, 10, 50, 100 % load
+    boavizta_tdp_share: PowerPoints = ((0, 0.12), (0.1, 0.32), (0.5, 0.75), (1, 1.02))
 
     # Cloud Carbon Footprint (2023), unknown x86 microarchitecture: wall watts a vCPU, 0 and 100 %
     ccf_idle_w: float = 0.74
@@ -117,6 +140,16 @@ class AssumptionSet:
     ram_low_w_per_gb: float = 0.10
     ram_high_w_per_gib: float = 0.83
 
+    # RAM as it is published, watts a GB: Cloud Carbon Footprint (2023), Green Algorithms (2021),
+    # Boavizta (read in 2026)
+    ram_published_w_per_gb: dict[str, float] = field(
+        default_factory=lambda: {
+            "Cloud Carbon Footprint": 0.392,
+            "Green Algorithms": 0.3725,
+            "Boavizta": 0.284,
+        }
+    )
+
     # GPU of which only the TDP is known: shares of it, our judgement (2026)
     gpu_tdp_share_low: float = 0.4
     gpu_tdp_share: float = 0.7
@@ -133,7 +166,10 @@ class AssumptionSet:
     gpu_short_s: float = 10.0
 
 
-SETS: dict[str, AssumptionSet] = {"codecarbon": AssumptionSet(name="codecarbon", version="1")}
+SETS: dict[str, AssumptionSet] = {
+    "codecarbon": AssumptionSet(name="codecarbon", version="2"),
+    "specpower": AssumptionSet(name="specpower", version="1", central="specpower"),
+}
 DEFAULT = SETS["codecarbon"]
 
 

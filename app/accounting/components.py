@@ -3,17 +3,29 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from app.accounting import processors, series
 from app.accounting.assumptions import AssumptionSet
-from app.accounting.models import ModelEnergy, energy, models, tdp_models
+from app.accounting.models import (
+    ModelEnergy,
+    cumulative,
+    energy,
+    models,
+    specpower,
+    tdp_models,
+    watts,
+)
 from app.accounting.series import Fault
 from app.domain.readings import ComponentFacts, HostFacts, Method, Readings
 from app.domain.reports import Component, Correction, ExcludedModel, ModelFigure
 
 GUESS_PER_SOCKET = "guess_per_socket"
+KNOWN_TDP = "known_tdp"
+POWER_SAMPLES = "power samples"  # in the source of GPUs without an energy counter
 GB_PER_GIB = 2**30 / 1e9
 TOO_SHORT_S = 0.3  # measurement.md's goal of ≤ 0.5 % holds from here up
+GUESSES = frozenset({"cpu_power_guessed", "cpu_generation_unknown"})  # no fact of the CPU in it
 MODELLED = frozenset({Method.ESTIMATED, Method.ASSUMED})
 
 
@@ -26,7 +38,10 @@ class Part:
         joules: corrected joules since the first reading, at every reading; null without a figure.
         raw_j: codecarbon's own joules of the window, without corrections, even where we give no
             figure; null where its counter is not known at both ends.
-        idle_w: what the model bills at no load; null where no model stands behind the figure.
+        idle_w: what the model bills at no load, or what the sensor showed over an idle window; null
+            where there is neither.
+        net_j: lowest and highest joules above idle power, which may be below 0; null without it.
+        partial: whether a sensor of it is left out of the figure.
         codes: reason codes of `trust.REASONS`.
     """
 
@@ -34,6 +49,8 @@ class Part:
     joules: tuple[float, ...] | None = None
     raw_j: float | None = None
     idle_w: float | None = None
+    net_j: tuple[float, float] | None = None
+    partial: bool = False
     codes: tuple[str, ...] = ()
 
 
@@ -91,7 +108,10 @@ def without_figure(
 
 
 def _counted(
-    name: str, facts: ComponentFacts, readings: Readings, counter: Sequence[float | None]
+    name: Literal["cpu", "gpu", "ram"],
+    facts: ComponentFacts,
+    readings: Readings,
+    counter: Sequence[float | None],
 ) -> tuple[float, ...] | Part:
     """Raw joules since the first reading, or the part that says why there are none."""
     t_s = series.times(readings)
@@ -108,7 +128,11 @@ def _counted(
             source=facts.source,
             reason=f"too short: {t_s[-1]:.3f} s is below the {TOO_SHORT_S:g} s that are resolved",
         )
-    joules = series.cumulative(t_s, counter, sensor=facts.method is Method.MEASURED)
+    sensor = facts.method is Method.MEASURED
+    sampled = POWER_SAMPLES in (facts.source or "")
+    joules = _sensor_fault(name, readings) or series.cumulative(
+        t_s, counter, sensor=sensor, sampled=sampled
+    )
     if isinstance(joules, Fault):
         return without_figure(
             Method.UNAVAILABLE, joules.code, source=facts.source, reason=joules.reason
@@ -116,10 +140,30 @@ def _counted(
     return joules
 
 
+def _sensor_fault(name: str, readings: Readings) -> Fault | None:
+    """The first fault of one sensor behind a component, whose sum may go on without it."""
+    seen, t_s = readings.readings, series.times(readings)
+    if not any(reading.sensors_j for reading in seen):
+        return None
+    for place, sensor in enumerate(readings.meter.sensors):
+        if sensor.component != name:
+            continue
+        counter = [r.sensors_j[place] if place < len(r.sensors_j) else None for r in seen]
+        fault = series.cumulative(t_s, counter, sensor=True)
+        if isinstance(fault, Fault):
+            return Fault(fault.code, f"{sensor.name}: {fault.reason}")
+    return None
+
+
 def _sensor(
-    facts: ComponentFacts, joules: tuple[float, ...], error: float, codes: tuple[str, ...] = ()
+    facts: ComponentFacts,
+    joules: tuple[float, ...],
+    error: float,
+    *,
+    idle_w: float | None,
+    duration_s: float,
 ) -> Part:
-    """A measured component: ± the sensor's stated error."""
+    """A measured component: ± the sensor's stated error, which its idle power shares."""
     component = Component(
         energy_j=joules[-1],
         low_j=joules[-1] * (1 - error),
@@ -128,7 +172,18 @@ def _sensor(
         method=Method.MEASURED,
         source=facts.source,
     )
-    return Part(component=component, joules=joules, codes=codes)
+    return Part(
+        component=component,
+        joules=joules,
+        idle_w=idle_w,
+        net_j=None if idle_w is None else _around(joules[-1] - idle_w * duration_s, error),
+    )
+
+
+def _around(joules: float, error: float) -> tuple[float, float]:
+    """A difference of two readings of one sensor: both are off by the same factor."""
+    low_j, high_j = sorted((joules * (1 - error), joules * (1 + error)))
+    return low_j, high_j
 
 
 def _cpu(readings: Readings, a: AssumptionSet) -> Part:
@@ -136,49 +191,150 @@ def _cpu(readings: Readings, a: AssumptionSet) -> Part:
     joules = _counted("cpu", facts, readings, [r.cpu_j for r in readings.readings])
     if isinstance(joules, Part):
         return joules
-    if facts.method is Method.MEASURED:
-        error = a.rapl_error.get(host.cpu_vendor or "", a.cpu_sensor_error)
-        return _sensor(facts, joules, error)
-    return _modelled_cpu(readings, joules, a)
+    if facts.method is not Method.MEASURED:
+        return _modelled_cpu(readings, joules, a)
+    part = _sensor(
+        facts,
+        joules,
+        a.rapl_error.get(host.cpu_vendor or "", a.cpu_sensor_error),
+        idle_w=None if readings.idle is None else readings.idle.cpu_w,
+        duration_s=series.times(readings)[-1],
+    )
+    return _without_left_out(part, readings.meter.left_out)
+
+
+def _without_left_out(part: Part, names: tuple[str, ...]) -> Part:
+    """A part that says which of its sensors are not in it."""
+    if not names:
+        return part
+    reason = f"not counted, since its counter stood as another's at the start: {', '.join(names)}"
+    component = part.component.model_copy(update={"reason": reason})
+    return replace(part, component=component, partial=True, codes=("sensor_left_out",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Billing:
+    """How codecarbon bills a CPU without a sensor, and what we make of it.
+
+    Attributes:
+        generation: the row of the SPECpower table; null: unknown.
+        share: of the billed sockets that the host has; null where it is not known.
+        tdp_w: the known TDP of what the host has of its sockets; null: a guess, or no share.
+        guessed: whether the billed TDP is codecarbon's guess, and the user knows none.
+        corrections: of codecarbon's reading.
+    """
+
+    generation: str | None
+    share: float | None
+    tdp_w: float | None
+    guessed: bool
+    corrections: tuple[Correction, ...]
+
+    @property
+    def factor(self) -> float:
+        """All corrections together."""
+        return math.prod(correction.factor for correction in self.corrections)
+
+    @property
+    def method(self) -> Method:
+        """Estimated where the TDP or the generation is known."""
+        return Method.ASSUMED if self.guessed and self.generation is None else Method.ESTIMATED
+
+
+def _billing(host: HostFacts, facts: ComponentFacts) -> _Billing:
+    share = processors.socket_share(host, facts)
+    known_w = processors.known_tdp_w(host, facts)
+    billed_w = None if facts.tdp_guessed else facts.tdp_w
+    tdp_w = None if billed_w is None or share is None else billed_w * share
+    return _Billing(
+        generation=processors.generation(host),
+        share=share,
+        tdp_w=tdp_w if known_w is None else known_w,
+        guessed=billed_w is None and known_w is None,
+        corrections=_corrections(host, facts, share, known_w),
+    )
+
+
+def cpu_idle_w(host: HostFacts, facts: ComponentFacts, a: AssumptionSet) -> float | None:
+    """What the central model of a CPU without a sensor bills at no load, in watts."""
+    billing = _billing(host, facts)
+    if a.central == "specpower":
+        return watts(specpower(host, billing.generation, a).central, 0.0)
+    return _codecarbon_idle_w(facts, billing, a)
+
+
+def _codecarbon_idle_w(facts: ComponentFacts, billing: _Billing, a: AssumptionSet) -> float | None:
+    idle_share = a.codecarbon_idle_share.get(facts.source or "")
+    if idle_share is None or facts.tdp_w is None:
+        return None
+    return facts.tdp_w * idle_share * billing.factor
+
+
+def cpu_guessed(host: HostFacts, facts: ComponentFacts, a: AssumptionSet) -> bool:
+    """Whether the central figure of a CPU without a sensor rests on no fact of this CPU."""
+    billing = _billing(host, facts)
+    return billing.generation is None if a.central == "specpower" else billing.guessed
 
 
 def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) -> Part:
-    """The model of codecarbon at the host's share, inside the published models' envelope."""
+    """One model at the host's share, inside the envelope of all the published models.
+
+    The envelope is the same whichever of them is the central one. SPECpower has no figure where no
+    load at all was counted; codecarbon's stays then.
+    """
     facts, host = readings.meter.cpu, readings.host
-    generation = processors.generation(host)
-    share = processors.socket_share(host, facts)
-    corrections = _corrections(host, facts, share)
-    factor = math.prod(correction.factor for correction in corrections)
-    central_j = raw[-1] * factor
-    loads = series.loads(readings)
-    known_tdp_w = facts.tdp_w if not facts.tdp_guessed else None
-    share_tdp_w = None if known_tdp_w is None or share is None else known_tdp_w * share
-    envelope = [energy(m, loads) for m in models(host, generation, share_tdp_w, a)]
+    billing, loads = _billing(host, facts), series.loads(readings)
+    codecarbon = tuple(joules * billing.factor for joules in raw)
+    envelope = [energy(m, loads) for m in models(host, billing.generation, billing.tdp_w, a)]
+    model = specpower(host, billing.generation, a)
+    by_model = cumulative(model, readings) if a.central == "specpower" else None
+    joules = codecarbon if by_model is None else by_model
     component = Component(
-        energy_j=central_j,
-        low_j=min(central_j, *(model.low_j for model in envelope)),
-        high_j=max(central_j, *(model.high_j for model in envelope)),
+        energy_j=joules[-1],
+        low_j=min(codecarbon[-1], *(m.low_j for m in envelope)),
+        high_j=max(codecarbon[-1], *(m.high_j for m in envelope)),
         interval="published_models",
-        method=Method.ESTIMATED if generation or known_tdp_w else Method.ASSUMED,
-        source=facts.source,
-        corrections=corrections,
-        models={"codecarbon": _point(central_j), **_figures(envelope)},
-        excluded=_excluded(readings, raw[-1], share, corrections, a),
+        method=billing.method,
+        source=facts.source if by_model is None else model.name,
+        corrections=billing.corrections if by_model is None else (),
+        models={"codecarbon": _point(codecarbon[-1]), **_figures(envelope)},
+        excluded=_excluded(readings, raw[-1], billing, a),
     )
-    idle_share = a.codecarbon_idle_share.get(facts.source or "")
     return Part(
         component=component,
-        joules=tuple(joules * factor for joules in raw),
-        idle_w=None
-        if idle_share is None or facts.tdp_w is None
-        else facts.tdp_w * idle_share * factor,
-        codes=_cpu_codes(known_tdp_w, share),
+        joules=joules,
+        idle_w=cpu_idle_w(host, facts, a if by_model is not None else _codecarbons(a)),
+        net_j=_modelled_net_j(readings, codecarbon[-1], envelope, a),
+        codes=_cpu_codes(billing, by_specpower=by_model is not None),
     )
 
 
-def _cpu_codes(known_tdp_w: float | None, share: float | None) -> tuple[str, ...]:
-    modelled = "cpu_power_guessed" if known_tdp_w is None else "cpu_power_modelled"
-    return (modelled,) if share is not None else (modelled, "socket_share_unknown")
+def _codecarbons(a: AssumptionSet) -> AssumptionSet:
+    """The same constants with codecarbon's figures as central ones."""
+    return replace(a, central="codecarbon")
+
+
+def _modelled_net_j(
+    readings: Readings, codecarbon_j: float, envelope: Sequence[ModelEnergy], a: AssumptionSet
+) -> tuple[float, float]:
+    """The envelope of what each model says above its own idle power."""
+    low_j = min(model.net_low_j for model in envelope)
+    high_j = max(model.net_high_j for model in envelope)
+    facts = readings.meter.cpu
+    idle_w = _codecarbon_idle_w(facts, _billing(readings.host, facts), a)
+    if idle_w is None:
+        return low_j, high_j
+    net_j = codecarbon_j - idle_w * series.times(readings)[-1]
+    return min(low_j, net_j), max(high_j, net_j)
+
+
+def _cpu_codes(billing: _Billing, *, by_specpower: bool) -> tuple[str, ...]:
+    """SPECpower scales by threads, so that it needs no share of a socket, but the generation."""
+    if by_specpower:
+        known = billing.generation is not None
+        return ("cpu_power_modelled" if known else "cpu_generation_unknown",)
+    modelled = "cpu_power_guessed" if billing.guessed else "cpu_power_modelled"
+    return (modelled,) if billing.share is not None else (modelled, "socket_share_unknown")
 
 
 def _point(joules: float) -> ModelFigure:
@@ -197,16 +353,37 @@ def _centrals(envelope: Sequence[ModelEnergy]) -> dict[str, float]:
 
 
 def _corrections(
-    host: HostFacts, facts: ComponentFacts, share: float | None
+    host: HostFacts, facts: ComponentFacts, share: float | None, known_w: float | None
 ) -> tuple[Correction, ...]:
-    """The host's share of known sockets, or the guess billed once; never both."""
+    """The user's TDP, the host's share of known sockets, or the guess billed once."""
     sockets = facts.sockets or 1
+    if facts.tdp_guessed and known_w is not None:
+        return _known_tdp(host, facts, known_w)
     if facts.tdp_guessed and sockets > 1:
         message = (
             "codecarbon's guess of 4 W a thread holds all threads of the machine, and is billed "
             f"again for each of the {sockets} sockets that it shows"
         )
         return (Correction(name=GUESS_PER_SOCKET, factor=1 / sockets, message=message),)
+    found: tuple[Correction, ...] = ()
+    if known_w is not None and host.known.cpu_tdp_w is not None:
+        billed = processors.billed_sockets(host, facts)
+        found = _known_tdp(host, facts, host.known.cpu_tdp_w * billed)
+    return (*found, *_socket_share(host, share))
+
+
+def _known_tdp(host: HostFacts, facts: ComponentFacts, known_w: float) -> tuple[Correction, ...]:
+    """Known over billed watts, where they differ: models of codecarbon are linear in the TDP."""
+    if not facts.tdp_w or known_w == facts.tdp_w:
+        return ()
+    message = (
+        f"codecarbon bills {'a guess of ' if facts.tdp_guessed else ''}{facts.tdp_w:g} W; by "
+        f"TRAINWATT_CPU_TDP_W, {host.known.cpu_tdp_w:g} W a socket, it is {known_w:.4g} W"
+    )
+    return (Correction(name=KNOWN_TDP, factor=known_w / facts.tdp_w, message=message),)
+
+
+def _socket_share(host: HostFacts, share: float | None) -> tuple[Correction, ...]:
     if share is None or share == 1.0:
         return ()
     message = (
@@ -217,15 +394,11 @@ def _corrections(
 
 
 def _excluded(
-    readings: Readings,
-    raw_j: float,
-    share: float | None,
-    corrections: tuple[Correction, ...],
-    a: AssumptionSet,
+    readings: Readings, raw_j: float, billing: _Billing, a: AssumptionSet
 ) -> tuple[ExcludedModel, ...]:
     """What would bill a whole socket to a part of it, or a guess more than once."""
-    host, tdp_w = readings.host, readings.meter.cpu.tdp_w
-    if any(correction.name == GUESS_PER_SOCKET for correction in corrections):
+    host, tdp_w, share = readings.host, readings.meter.cpu.tdp_w, billing.share
+    if any(correction.name == GUESS_PER_SOCKET for correction in billing.corrections):
         message = "it bills a guess for the whole machine once for every socket"
         name = "codecarbon, guess for every socket"
         return (ExcludedModel(name=name, energy_j=raw_j, message=message),)
@@ -254,7 +427,13 @@ def _gpu(readings: Readings, a: AssumptionSet) -> Part:
     if isinstance(joules, Part):
         return joules
     if tdp_w is None:
-        return _sensor(facts, joules, _gpu_error(readings, a))
+        return _sensor(
+            facts,
+            joules,
+            _gpu_error(readings, a),
+            idle_w=None if readings.idle is None else readings.idle.gpu_w,
+            duration_s=series.times(readings)[-1],
+        )
     return _gpu_by_tdp(readings, tdp_w, joules, a)
 
 
@@ -262,7 +441,7 @@ def _gpu_error(readings: Readings, a: AssumptionSet) -> float:
     """NVML's error: wide for chips that sample seldom, short runs, and power that is sampled."""
     sparse = any(chip in gpu for gpu in readings.host.gpus for chip in a.gpu_sparse_models)
     short = series.times(readings)[-1] < a.gpu_short_s
-    sampled = "power samples" in (readings.meter.gpu.source or "")
+    sampled = POWER_SAMPLES in (readings.meter.gpu.source or "")
     return a.gpu_sparse_error if sparse or short or sampled else a.gpu_sensor_error
 
 
@@ -289,31 +468,59 @@ def _gpu_by_tdp(
 
 
 def _ram(readings: Readings, a: AssumptionSet) -> Part:
-    facts, host = readings.meter.ram, readings.host
+    facts = readings.meter.ram
     joules = _counted("ram", facts, readings, [r.ram_j for r in readings.readings])
     if isinstance(joules, Part):
         return joules
-    if facts.method is Method.MEASURED:
-        return _sensor(facts, joules, a.ram_sensor_error)
     duration_s = series.times(readings)[-1]
-    low_j = a.ram_low_w_per_gb * host.memory_gib * GB_PER_GIB * duration_s
-    high_j = a.ram_high_w_per_gib * host.memory_gib * duration_s
+    if facts.method is Method.MEASURED:
+        return _sensor(facts, joules, a.ram_sensor_error, idle_w=None, duration_s=duration_s)
+    return _modelled_ram(readings, joules, a)
+
+
+def _modelled_ram(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) -> Part:
+    """A flat power by size: codecarbon's, or watts a GB of the assumptions."""
+    facts, host, t_s = readings.meter.ram, readings.host, series.times(readings)
+    low_j = a.ram_low_w_per_gb * _gigabytes(host) * t_s[-1]
+    high_j = a.ram_high_w_per_gib * host.memory_gib * t_s[-1]
+    published = {
+        f"{name}, {rate:g} W/GB": _point(rate * _gigabytes(host) * t_s[-1])
+        for name, rate in a.ram_published_w_per_gb.items()
+    }
     by_size = f"{a.ram_low_w_per_gb:g} W/GB to {a.ram_high_w_per_gib:g} W/GiB by size"
+    by_rate = a.central == "specpower"
+    idle_w = ram_idle_w(host, facts, a)
+    joules = tuple(t * (idle_w or 0.0) for t in t_s) if by_rate else raw
     component = Component(
         energy_j=joules[-1],
-        low_j=min(joules[-1], low_j),
-        high_j=max(joules[-1], high_j),
+        low_j=min(raw[-1], low_j),
+        high_j=max(raw[-1], high_j),
         interval="published_models",
         method=Method.ASSUMED,
-        source=facts.source,
+        source=f"{a.server_ram_w_per_gb:g} W/GB" if by_rate else facts.source,
         models={
-            "codecarbon": _point(joules[-1]),
+            "codecarbon": _point(raw[-1]),
             by_size: ModelFigure(energy_j=None, low_j=low_j, high_j=high_j),
+            **published,
         },
     )
+    flat_w = raw[-1] / t_s[-1] if idle_w is None else idle_w
+    net_j = joules[-1] - flat_w * t_s[-1]
     return Part(
         component=component,
         joules=joules,
-        idle_w=joules[-1] / duration_s if facts.constant_w is None else facts.constant_w,
+        idle_w=flat_w,
+        net_j=(net_j, net_j),
         codes=("ram_power_assumed",),
     )
+
+
+def _gigabytes(host: HostFacts) -> float:
+    return host.memory_gib * GB_PER_GIB
+
+
+def ram_idle_w(host: HostFacts, facts: ComponentFacts, a: AssumptionSet) -> float | None:
+    """The flat power of RAM without a counter; null where only the counter knows it."""
+    if a.central == "specpower":
+        return a.server_ram_w_per_gb * _gigabytes(host)
+    return facts.constant_w

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from app.accounting import carbon, efficiency, phases, series, trust
 from app.accounting.assumptions import DEFAULT, AssumptionSet
+from app.accounting.baseline import NO_BASELINE, above_idle, of_parts
 from app.accounting.components import Part, Parts, parts, without_figure
 from app.accounting.phases import Span, whole
 from app.accounting.processors import generation
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity, kwh_from_joules
-from app.domain.readings import Method, Phase, Readings
+from app.domain.readings import KnownFacts, Method, Phase, Readings
 from app.domain.reports import (
     Assumptions,
     AttemptEnergy,
@@ -36,6 +37,8 @@ class _Run:
 
     Attributes:
         parts: its components.
+        baseline: what the host would have used without it.
+        known: what the user knows of the host.
         spans: its phases.
         started_at: first reading, in UTC.
         finished_at: last reading, or the end of a job without one, in UTC.
@@ -48,6 +51,8 @@ class _Run:
     """
 
     parts: Parts
+    baseline: Baseline = NO_BASELINE
+    known: KnownFacts = KnownFacts()
     spans: tuple[Span, ...] = ()
     started_at: datetime | None = None
     finished_at: datetime
@@ -117,6 +122,8 @@ def _measured(
     attempts = (*earlier, this)
     return _Run(
         parts=found,
+        baseline=of_parts(found, readings.idle, duration_s),
+        known=readings.host.known,
         spans=spans,
         started_at=readings.started_at,
         finished_at=readings.started_at + timedelta(seconds=duration_s),
@@ -207,7 +214,7 @@ def _build(
         trust=run.trust,
         attempts=run.attempts,
         environment=run.environment,
-        assumptions=_assumptions(assumptions),
+        assumptions=_assumptions(assumptions, run.known),
         readings_sha256=run.readings_sha256,
     )
 
@@ -228,9 +235,9 @@ def _energy(run: _Run, a: AssumptionSet) -> Energy:
     total_j = _total(found.known)
     low_j = _sum([part.component.low_j for part in found.known])
     high_j = _sum([part.component.high_j for part in found.known])
-    baseline = _baseline(found, run.duration_s)
+    net = above_idle(total_j, run.baseline, found.known)
     return Energy(
-        complete=all(part.component.method is not Method.UNAVAILABLE for part in found.all),
+        complete=all(_whole(part) for part in found.all),
         cpu=found.cpu.component,
         gpu=found.gpu.component,
         ram=found.ram.component,
@@ -238,47 +245,41 @@ def _energy(run: _Run, a: AssumptionSet) -> Energy:
         total_kwh=None if total_j is None else kwh_from_joules(total_j),
         low_j=low_j,
         high_j=high_j,
-        baseline=baseline,
-        net_j=_net_j(total_j, baseline),
-        wall=_wall(total_j, low_j, high_j, a),
+        baseline=run.baseline,
+        net_j=net.energy_j,
+        net_low_j=net.low_j,
+        net_high_j=net.high_j,
+        wall=_wall(total_j, low_j, high_j, _wall_factors(run.known, a)),
         spent_j=_sum([attempt.energy_j for attempt in run.attempts]),
     )
 
 
-def _net_j(total_j: float | None, baseline: Baseline) -> float | None:
-    """Energy above the baseline; not below 0, where the host drew less than its idle figure."""
-    if total_j is None or baseline.energy_j is None:
-        return None
-    return max(0.0, total_j - baseline.energy_j)
+def _whole(part: Part) -> bool:
+    """Whether a component is in the total with all of its sensors, or does not exist."""
+    return part.component.method is not Method.UNAVAILABLE and not part.partial
 
 
-def _baseline(found: Parts, duration_s: float) -> Baseline:
-    """The models' own idle power; unavailable where a sensor measured and no idle window is known.
-
-    The window is null: no time was measured. Only the components in the total are in it.
-    """
-    idle_w = [part.idle_w for part in found.known if part.idle_w is not None]
-    if not idle_w or len(idle_w) < len(found.known):
-        return Baseline(power_w=None, energy_j=None, method=Method.UNAVAILABLE, window_s=None)
-    guessed = "cpu_power_guessed" in found.cpu.codes
-    return Baseline(
-        power_w=sum(idle_w),
-        energy_j=sum(idle_w) * duration_s,
-        method=Method.ASSUMED if guessed else Method.ESTIMATED,
-        window_s=None,
-    )
+def _wall_factors(known: KnownFacts, a: AssumptionSet) -> tuple[float, float, float]:
+    """Low, central and high of plug over components; what the user knows has no range."""
+    if known.wall_factor is not None:
+        return known.wall_factor, known.wall_factor, known.wall_factor
+    return a.wall_factor_low, a.wall_factor, a.wall_factor_high
 
 
 def _wall(
-    total_j: float | None, low_j: float | None, high_j: float | None, a: AssumptionSet
+    total_j: float | None,
+    low_j: float | None,
+    high_j: float | None,
+    factors: tuple[float, float, float],
 ) -> Wall:
     """Energy at the plug: power supply, fans and the rest on top of the components."""
     if total_j is None or low_j is None or high_j is None:
         return Wall(energy_j=None, low_j=None, high_j=None, method=Method.UNAVAILABLE)
+    low, central, high = factors
     return Wall(
-        energy_j=total_j * a.wall_factor,
-        low_j=low_j * a.wall_factor_low,
-        high_j=high_j * a.wall_factor_high,
+        energy_j=total_j * central,
+        low_j=low_j * low,
+        high_j=high_j * high,
         method=Method.ESTIMATED,
     )
 
@@ -308,5 +309,7 @@ def _environment(readings: Readings, spans: tuple[Span, ...]) -> Environment:
     )
 
 
-def _assumptions(a: AssumptionSet) -> Assumptions:
-    return Assumptions(set=a.name, version=a.version, overrides={})
+def _assumptions(a: AssumptionSet, known: KnownFacts) -> Assumptions:
+    """The set, and what the user knew better, by setting."""
+    overrides = known.model_dump(exclude_none=True)
+    return Assumptions(set=a.name, version=a.version, overrides=overrides)

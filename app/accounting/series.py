@@ -31,7 +31,7 @@ def times(readings: Readings) -> tuple[float, ...]:
 
 
 def cumulative(
-    t_s: Sequence[float], counter: Sequence[float | None], *, sensor: bool
+    t_s: Sequence[float], counter: Sequence[float | None], *, sensor: bool, sampled: bool = False
 ) -> tuple[float, ...] | Fault:
     """Joules since the first reading; a gap between two known values is filled by time.
 
@@ -39,9 +39,13 @@ def cumulative(
         t_s: seconds of every reading.
         counter: cumulative joules of every reading.
         sensor: whether a hardware counter stands behind it, which may stop.
+        sampled: whether it adds up power that is read now and then. A counter goes on in a gap;
+            a sum does not, so that what a gap used is missing in it for good.
     """
     if counter[0] is None or counter[-1] is None:
         return Fault("counter_lost", "the counter gave no value at the start or at the end")
+    if sampled and any(joules is None for joules in counter):
+        return Fault("counter_lost", "the power that is added up could not be read for a time")
     known = [(t, j) for t, j in zip(t_s, counter, strict=True) if j is not None]
     if any(after[1] < before[1] for before, after in zip(known, known[1:], strict=False)):
         return Fault("counter_jumped", "the counter went backwards")

@@ -2,28 +2,50 @@
 
 | grade | worst that it stands for |
 |---|---|
-| A | measured by sensors, on a quiet host, long enough |
-| B | a minor part rests on an assumption, or a condition was not watched |
-| C | the main figure is modelled from facts of the host, or a condition disturbed it |
+| A | measured by sensors, on a quiet host, long enough, in steady conditions |
+| B | a minor part rests on an assumption, or a condition was not watched or not steady |
+| C | the main figure is modelled from facts of the host, or a condition disturbed it or its net |
 | D | the main figure rests on a guess, or others used a good part of the host |
 | E | a part is missing or known to be wrong: a lower or an upper bound |
 | F | there is no figure |
+
+Each code has one line of this table, and each condition one bound, which is in its sentence:
+
+| from the report | code |
+|---|---|
+| a component's `method` is unavailable | its cause: `too_short`, `…_unavailable`, `counter_…` |
+| a component's `reason` says that a sensor is not counted | `sensor_left_out` |
+| `energy.cpu.method` is estimated or assumed | `cpu_power_guessed`, `…_modelled`, `…_unknown` |
+| `trust.contention_share` > 0.05, or null | `contention`, `contention_unknown` |
+| `trust.service_share` > 0.05 | `service_busy` |
+| `trust.steal_s` > 0.01 × `duration_s` × the host's CPUs | `steal` |
+| `trust.largest_sample_gap_s` > 2 × the sampling interval | `sample_gap` |
+| `duration_s` < 60 | `short_run` |
+| `status` is not succeeded | `not_finished` |
+| a sensor measures, and `energy.baseline.method` is unavailable | `no_baseline` |
+
+The rest is in the readings: `quiet`, `idle`, `governor`, `swapped_mib`, the temperatures,
+`sensors_j`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.accounting import series
+from app.accounting import conditions, series
 from app.accounting.components import Parts
 from app.domain.jobs import JobStatus
-from app.domain.readings import Reading, Readings
+from app.domain.readings import Method, Readings
 from app.domain.reports import AttemptEnergy, Grade, Trust, TrustReason
 
 SHORT_RUN_S = 60.0  # MLPerf Power (2024): under 60 s a run is indicative
 CONTENTION_SHARE = 0.05  # of the host's CPU-seconds, used by others
 STEAL_SHARE = 0.01  # of the host's CPU-seconds, taken by the hypervisor
+SERVICE_SHARE = 0.05  # of the host's CPU-seconds, used by the service itself
 SAMPLE_GAP_INTERVALS = 2.0  # of the sampling interval: one reading was missed
-WATCHED_SHARE = 0.5  # of the run that CPU-seconds must cover to say something of it
+SWAPPED_MIB = 16.0  # in and out during the run: less is housekeeping
+DRIFT_C = 10.0  # after the first minute: a chip that is throttled soon, or was cold
+IDLE_SHARE = 0.05  # of the host's CPU-seconds in the idle window, used by others or the service
+STEADY_GOVERNOR = "performance"
 
 
 @dataclass(frozen=True)
@@ -84,7 +106,8 @@ REASONS: dict[str, Reason] = {
     ),
     "counter_lost": Reason(
         "E",
-        "An energy counter gave no value at the start or the end, so its component is left out.",
+        "An energy counter gave no value at the start or the end, or a power that is added up "
+        "could not be read in between, so its component is left out.",
         "Run the job again; if it stays, look at the worker's log.",
     ),
     "counter_jumped": Reason(
@@ -94,19 +117,39 @@ REASONS: dict[str, Reason] = {
     ),
     "counter_stopped": Reason(
         "E",
-        "An energy counter stood still during the run, so its component is left out.",
-        "Check that the sensor's files stay readable during a run.",
+        "An energy counter stood still for over 2 s in the run, so its component is left out.",
+        "Check that the files of the sensor, which the component's reason names, stay readable.",
+    ),
+    "counter_wrapped": Reason(
+        "E",
+        "No reading was taken for so long that an energy counter may have gone round once unseen, "
+        "so the total may be too low.",
+        "Leave the worker some CPU time, and run the job again.",
+    ),
+    "sensor_left_out": Reason(
+        "E",
+        "A CPU socket's counter stood as another's at the worker's start and is taken for the "
+        "same, so the total is a lower bound.",
+        "Start the worker again.",
     ),
     "socket_share_unknown": Reason(
         "E",
         "This virtual machine is billed for a whole CPU socket, so the CPU's figure is too high.",
-        "Run on a host with a power sensor, or read the low end of the interval.",
+        "Set `TRAINWATT_SOCKET_THREADS` if you know it, or read the low end of the interval.",
     ),
     "cpu_power_guessed": Reason(
         "D",
         "The CPU has no readable power sensor and its rated power is not known: codecarbon's "
         "figure rests on a guess of 4 W a thread.",
-        "Use the interval, not the figure, or run on a host with a readable sensor (RAPL).",
+        "Use the interval, not the figure; set `TRAINWATT_CPU_TDP_W` if you know it, or run on a "
+        "host with a readable sensor (RAPL).",
+    ),
+    "cpu_generation_unknown": Reason(
+        "D",
+        "The CPU has no readable power sensor and its generation is not known: the figure is that "
+        "of servers in general.",
+        "Use the interval, not the figure; set `TRAINWATT_CPU_GENERATION` if you know it, or run "
+        "on a host with a readable sensor (RAPL).",
     ),
     "gpu_power_assumed": Reason(
         "D",
@@ -115,7 +158,7 @@ REASONS: dict[str, Reason] = {
     ),
     "cpu_power_modelled": Reason(
         "C",
-        "The CPU has no readable power sensor: its energy is modelled from rated power and load.",
+        "The CPU has no readable power sensor: its energy is modelled from its kind and its load.",
         "Use the interval, or make RAPL readable on this host.",
     ),
     "contention": Reason(
@@ -123,6 +166,28 @@ REASONS: dict[str, Reason] = {
         "Other programs used more than 5 % of the host's CPU time, and their energy is in the "
         "total.",
         "Run again on a quiet host.",
+    ),
+    "service_busy": Reason(
+        "C",
+        "This service itself used more than 5 % of the host's CPU time, and that energy is in the "
+        "total.",
+        "Ask it for less during a run, or run the worker on a host of its own.",
+    ),
+    "not_quiet": Reason(
+        "C",
+        "The host was still busy when the wait for a quiet one was over and the run began.",
+        "Run again on a quiet host.",
+    ),
+    "swapping": Reason(
+        "C",
+        "The host swapped more than 16 MiB during the run, which slows it down.",
+        "Free memory, or train a smaller model or batch.",
+    ),
+    "baseline_disturbed": Reason(
+        "C",
+        "Other programs or this service used more than 5 % of the CPU time while idle power was "
+        "measured, so the baseline is too high and the net energy too low.",
+        "Run `trainwatt calibrate` on a quiet host; the total is not touched.",
     ),
     "steal": Reason(
         "C",
@@ -156,6 +221,21 @@ REASONS: dict[str, Reason] = {
         "What other programs used of the CPU could not be read for most of the run.",
         "Make sure yourself that the host was quiet.",
     ),
+    "no_baseline": Reason(
+        "B",
+        "A sensor measures and the host's idle power is not known, so there is no net energy.",
+        "Run `trainwatt calibrate` on a quiet host; the total is not touched.",
+    ),
+    "temperature_drift": Reason(
+        "B",
+        "CPU or GPU got more than 10 °C warmer after the first minute, and warmer chips draw more.",
+        "Compare with runs that began as warm, or train longer.",
+    ),
+    "governor": Reason(
+        "B",
+        "The CPU's frequency governor is not `performance`, so that its speed and power vary.",
+        "Compare with runs under the same governor, or set `performance`.",
+    ),
     "ram_power_assumed": Reason(
         "B",
         "RAM has no energy counter: its power is a flat figure by its size.",
@@ -175,19 +255,21 @@ def trust(
         status: how the job ended.
         attempts: all attempts of the job, this one too.
     """
-    contention = contention_share(readings)
-    steal_s = series.difference([r.host_steal_s for r in readings.readings])
-    gap_s = _largest_gap_s(readings)
+    seen = Trust(
+        grade="A",
+        reasons=(),
+        contention_share=conditions.contention_share(readings),
+        steal_s=conditions.steal_s(readings),
+        largest_sample_gap_s=conditions.largest_gap_s(readings),
+        instrument_cpu_s=conditions.instrument_s(readings),
+        instrument_j=conditions.instrument_j(readings, parts.cpu.component.energy_j),
+        service_share=conditions.service_share(readings),
+        waited_for_quiet_s=None if readings.quiet is None else readings.quiet.waited_s,
+    )
     found = _part_codes(parts) | _spent_codes(attempts)
     found |= _run_codes(series.times(readings)[-1], status)
-    found |= _condition_codes(readings, contention, steal_s, gap_s)
-    return _graded(
-        found,
-        contention=contention,
-        steal_s=None if steal_s is None else max(0.0, steal_s),
-        gap_s=gap_s,
-        instrument_s=series.difference([r.instrument_cpu_s for r in readings.readings]),
-    )
+    found |= _load_codes(readings, seen) | _condition_codes(readings)
+    return _graded(seen, found | _baseline_codes(readings, parts))
 
 
 def without_readings(attempts: Sequence[AttemptEnergy], *, lost: bool) -> Trust:
@@ -198,29 +280,23 @@ def without_readings(attempts: Sequence[AttemptEnergy], *, lost: bool) -> Trust:
         lost: whether the last of them began, and left no reading.
     """
     unrun = "not_run_again" if attempts else "never_started"
-    found = _spent_codes(attempts) | {"no_readings" if lost else unrun}
-    return _graded(found, contention=None, steal_s=None, gap_s=None, instrument_s=None)
+    nothing = Trust(
+        grade="A",
+        reasons=(),
+        contention_share=None,
+        steal_s=None,
+        largest_sample_gap_s=None,
+        instrument_cpu_s=None,
+    )
+    return _graded(nothing, _spent_codes(attempts) | {"no_readings" if lost else unrun})
 
 
-def _graded(
-    codes: set[str],
-    *,
-    contention: float | None,
-    steal_s: float | None,
-    gap_s: float | None,
-    instrument_s: float | None,
-) -> Trust:
+def _graded(seen: Trust, codes: set[str]) -> Trust:
     """The grade is the worst that a reason allows; A without one."""
     reasons = {code: reason for code, reason in REASONS.items() if code in codes}
     grades: list[Grade] = [reason.grade for reason in reasons.values()]
-    return Trust(
-        grade=max(grades, default="A"),
-        reasons=tuple(TrustReason(code=c, message=r.message) for c, r in reasons.items()),
-        contention_share=contention,
-        steal_s=steal_s,
-        largest_sample_gap_s=gap_s,
-        instrument_cpu_s=None if instrument_s is None else max(0.0, instrument_s),
-    )
+    told = tuple(TrustReason(code=c, message=r.message) for c, r in reasons.items())
+    return seen.model_copy(update={"grade": max(grades, default="A"), "reasons": told})
 
 
 def _part_codes(parts: Parts) -> set[str]:
@@ -244,46 +320,45 @@ def _run_codes(duration_s: float, status: JobStatus) -> set[str]:
     return codes
 
 
-def _condition_codes(
-    readings: Readings, contention: float | None, steal_s: float | None, gap_s: float | None
-) -> set[str]:
+def _load_codes(readings: Readings, seen: Trust) -> set[str]:
+    """Who used the CPU beside the job, and whether the meter had its turn."""
     host_cpu_s = series.times(readings)[-1] * readings.host.host_cpus
+    gap_s, allowed_s = seen.largest_sample_gap_s, SAMPLE_GAP_INTERVALS * readings.sample_interval_s
     codes = set()
-    if contention is None:
+    if seen.contention_share is None:
         codes.add("contention_unknown")
-    elif contention > CONTENTION_SHARE:
+    elif seen.contention_share > CONTENTION_SHARE:
         codes.add("contention")
-    if steal_s is not None and steal_s > STEAL_SHARE * host_cpu_s:
+    if seen.service_share is not None and seen.service_share > SERVICE_SHARE:
+        codes.add("service_busy")
+    if seen.steal_s is not None and seen.steal_s > STEAL_SHARE * host_cpu_s:
         codes.add("steal")
-    if gap_s is not None and gap_s > SAMPLE_GAP_INTERVALS * readings.sample_interval_s:
+    if gap_s is not None and gap_s > allowed_s:
         codes.add("sample_gap")
     return codes
 
 
-def contention_share(readings: Readings) -> float | None:
-    """CPU-seconds of others over the host's, within the readings that have all three counters.
-
-    The job's process is gone at the last reading and may not be there at the first. Null where
-    the readings with everything cover less than half of the run. The worker's process, and with it
-    the meter, belongs to the service's CPU-seconds.
-    """
-    known = [reading for reading in readings.readings if _others_s(reading) is not None]
-    duration_s = series.times(readings)[-1]
-    window_s = known[-1].t_s - known[0].t_s if known else 0.0
-    if window_s <= 0 or window_s < WATCHED_SHARE * duration_s:
-        return None
-    others_s = (_others_s(known[-1]) or 0.0) - (_others_s(known[0]) or 0.0)
-    return max(0.0, others_s) / (window_s * max(1, readings.host.host_cpus))
+def _condition_codes(readings: Readings) -> set[str]:
+    """What else was not as it should be; what was not watched has no code here."""
+    swapped_mib, drift_c = conditions.swapped_mib(readings), conditions.drift_c(readings)
+    found = {
+        "not_quiet": readings.quiet is not None and not readings.quiet.quiet,
+        "swapping": swapped_mib is not None and swapped_mib > SWAPPED_MIB,
+        "temperature_drift": drift_c is not None and drift_c > DRIFT_C,
+        "governor": readings.governor not in {None, STEADY_GOVERNOR},
+        "counter_wrapped": conditions.wrapped(readings),
+    }
+    return {code for code, holds in found.items() if holds}
 
 
-def _others_s(reading: Reading) -> float | None:
-    """Cumulative CPU-seconds of everything but the job and the service."""
-    busy_s, job_s, service_s = reading.host_busy_s, reading.job_cpu_s, reading.service_cpu_s
-    if busy_s is None or job_s is None or service_s is None:
-        return None
-    return busy_s - job_s - service_s
-
-
-def _largest_gap_s(readings: Readings) -> float | None:
-    t_s = series.times(readings)
-    return max((b - a for a, b in zip(t_s, t_s[1:], strict=False)), default=None)
+def _baseline_codes(readings: Readings, parts: Parts) -> set[str]:
+    """Whether the idle power of what a sensor measures is known, and was taken on a quiet host."""
+    measured = [part for part in parts.known if part.component.method is Method.MEASURED]
+    if not measured:
+        return set()
+    if any(part.idle_w is None for part in measured):
+        return {"no_baseline"}
+    idle = readings.idle
+    shares = [] if idle is None else [idle.others_share, idle.service_share]
+    disturbed = any(share is not None and share > IDLE_SHARE for share in shares)
+    return {"baseline_disturbed"} if disturbed else set()

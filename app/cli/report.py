@@ -12,6 +12,7 @@ from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Method, Phase
 from app.domain.reports import Component, EnergyReport, PhaseReport
 
+DEFAULT = "codecarbon"  # the set of assumptions that a report has without asking
 NOTABLE_SETUP = 0.1  # a larger share says that longer runs cost less a sample
 INTERVALS = {
     "published_models": "range of the published models",
@@ -58,6 +59,7 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     yield "Energy", _energy(report)
     if (share := _setup_share(report)) > NOTABLE_SETUP:
         yield "", f"of which setup {per_cent(share)}"
+    yield "Above idle", _net(report)
     yield "Power", _power(report)
     yield "CO2e", _emissions(report)
     yield "Per sample", _per_sample(report)
@@ -67,8 +69,14 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     yield "Trust", f"grade {report.trust.grade}"
     for reason in report.trust.reasons:
         yield "", f"- {reason.message}"
+    if (cost := _instrument(report)) is not None:
+        yield "Measuring", cost
+    if (waited_s := report.trust.waited_for_quiet_s) is not None and waited_s >= 1:
+        yield "Waited", f"{duration(waited_s)} for a quiet host, before the run"
     yield "At the plug", _wall(report)
     yield "codecarbon", _stock(report)
+    if (assumptions := _assumptions(report)) is not None:
+        yield "Assumptions", assumptions
     if _ran_before(report):
         yield "Spent", f"{quantity(report.energy.spent_j, 'J')} in all attempts together"
 
@@ -90,6 +98,49 @@ def _energy(report: EnergyReport) -> str:
     kinds = dict.fromkeys(INTERVALS[part.interval] for _, part in _parts(report) if part.energy_j)
     span = interval(energy.low_j, energy.high_j, "J", of=energy.total_j)
     return f"{least}{quantity(energy.total_j, 'J')} ({'; '.join([span, *kinds])})"
+
+
+def _net(report: EnergyReport) -> str:
+    """What the job used above idle power, and how that is known."""
+    energy, baseline = report.energy, report.energy.baseline
+    if energy.net_j is None:
+        unknown = (
+            "idle power is not known" if energy.total_j is not None else _why_no_energy(report)
+        )
+        return f"{NONE} ({unknown})"
+    span = interval(energy.net_low_j, energy.net_high_j, "J", of=energy.net_j)
+    how = f"{baseline.method.value} by its model"
+    if baseline.window_s is not None:
+        how = f"{baseline.method.value} over {duration(baseline.window_s)}"
+    idle = f"idle power {quantity(baseline.power_w, 'W')}, {how}"
+    return f"{quantity(energy.net_j, 'J')} ({span}); {idle}"
+
+
+def _instrument(report: EnergyReport) -> str | None:
+    """What measuring cost at most: all of the worker's process; null where it is not known."""
+    trust = report.trust
+    if trust.instrument_cpu_s is None:
+        return None
+    joules = "" if trust.instrument_j is None else f", about {quantity(trust.instrument_j, 'J')}"
+    return (
+        f"at most {quantity(trust.instrument_cpu_s, 's')} of CPU time{joules}, in the energy above"
+    )
+
+
+def _assumptions(report: EnergyReport) -> str | None:
+    """The set where it is not the default, and what the user knew better; null: neither."""
+    used = report.assumptions
+    known = [f"{name} = {_plain(value)}" for name, value in used.overrides.items()]
+    if used.set != DEFAULT:
+        known = [f"set {used.set} {used.version}", *known]
+    return "; ".join(known) or None
+
+
+def _plain(value: float | int | bool | str) -> str:
+    """A setting's value as it is given: 360, true, genoa."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _setup_share(report: EnergyReport) -> float:
@@ -192,6 +243,8 @@ def _notes(report: EnergyReport) -> Iterator[str]:
     for name, part in _parts(report):
         for correction in part.corrections:
             yield f"{name} corrected × {significant(correction.factor)}: {correction.message}"
+        if part.method is Method.MEASURED and part.reason:
+            yield f"{name} is not complete: {part.reason}"
         if part.method is Method.UNAVAILABLE and part.reason and part.source:
             yield f"{name} cannot be read: {part.reason}"
         if part.method is Method.ASSUMED and part.reason:

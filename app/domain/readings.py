@@ -38,8 +38,8 @@ class ComponentFacts(Frozen):
     # bills (CPU), or of all devices without a sensor (GPU).
     tdp_w: float | None = None
     tdp_guessed: bool = False  # codecarbon's guess of 4 W a thread, not a table's entry
-    # How many times codecarbon's guess is in `tdp_w`: 4 W × all threads already is the whole
-    # machine, and it bills that once for every socket shown. Null where it does not multiply.
+    # How many sockets are in `tdp_w`. Of a guess, 4 W × all threads already is the whole machine,
+    # and codecarbon bills that once for every socket shown. Null where it does not multiply.
     sockets: int | None = None
     constant_w: float | None = None  # a flat power (RAM), in watts
 

@@ -223,7 +223,7 @@ class Assumptions(Frozen):
 
     set: str
     version: str
-    overrides: dict[str, float | bool | str]  # what a user knew better, by setting
+    overrides: dict[str, float | int | bool | str]  # what a user knew better, by setting
 
 
 class EnergyReport(Frozen):

@@ -10,7 +10,17 @@ import pytest
 from app.accounting.report import report
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity
-from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method, Reading, Readings
+from app.domain.readings import (
+    ComponentFacts,
+    HostFacts,
+    IdlePower,
+    MeterFacts,
+    Method,
+    Quiet,
+    Reading,
+    Readings,
+    Sensor,
+)
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec, WorkloadFacts
 
@@ -128,6 +138,54 @@ def _attempt(
     )
 
 
+def _idle(**changes: Any) -> IdlePower:
+    """A quiet minute in which the CPU's sensors showed 20 W and the GPU's 60 W."""
+    facts: dict[str, Any] = {
+        "taken_at": datetime(2026, 11, 24, 19, 50, tzinfo=UTC),
+        "window_s": 60.0,
+        "cpu_w": 20.0,
+        "gpu_w": 60.0,
+        "others_share": 0.001,
+        "service_share": 0.002,
+    }
+    return IdlePower(**(facts | changes))
+
+
+def _measured(*, seconds: float = 60.0, idle: IdlePower | None = None, **changes: Any) -> Readings:
+    """Two RAPL packages of 30 and 20 W for a minute, and nothing else, on a quiet host."""
+    sensors = (
+        Sensor(name="package-0", component="cpu", range_j=262_143.0),
+        Sensor(name="package-1", component="cpu", range_j=262_143.0),
+    )
+    facts: dict[str, Any] = {
+        "host": _host(cpu_vendor="GenuineIntel", virtual_machine=False),
+        "meter": _meter(
+            cpu=_component(method="measured", source="codecarbon intel_rapl"),
+            ram=_component(),
+            sensors=sensors,
+        ),
+    }
+    plain = _attempt(cpu_w=50.0, ram_w=None, seconds=seconds, **(facts | changes))
+    taken = tuple(
+        reading.model_copy(update={"sensors_j": (7.0 + 30 * reading.t_s, 9.0 + 20 * reading.t_s)})
+        for reading in plain.readings
+    )
+    return plain.model_copy(
+        update={
+            "readings": taken,
+            "idle": idle or _idle(),
+            "quiet": Quiet(waited_s=0.0, others_share=0.0, quiet=True),
+            "governor": "performance",
+        }
+    )
+
+
+def _changed(readings: Readings, change: Callable[[Reading], dict[str, Any]]) -> Readings:
+    """The readings with some fields of each changed."""
+    taken = tuple(reading.model_copy(update=change(reading)) for reading in readings.readings)
+    return readings.model_copy(update={"readings": taken})
+
+
 def _intensity(**changes: Any) -> CarbonIntensity:
     facts: dict[str, Any] = {
         "g_per_kwh": 56.039,
@@ -173,6 +231,9 @@ def make() -> SimpleNamespace:
         component=_component,
         meter=_meter,
         attempt=_attempt,
+        idle=_idle,
+        measured=_measured,
+        changed=_changed,
         intensity=_intensity,
         evaluate=_evaluate,
     )
@@ -211,3 +272,18 @@ def work() -> WorkloadFacts:
 @pytest.fixture(scope="session")
 def evaluate() -> Callable[..., EnergyReport]:
     return _evaluate
+
+
+@pytest.fixture(scope="session")
+def idle() -> Callable[..., IdlePower]:
+    return _idle
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[..., Readings]:
+    return _measured
+
+
+@pytest.fixture(scope="session")
+def changed() -> Callable[..., Readings]:
+    return _changed

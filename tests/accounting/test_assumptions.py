@@ -11,8 +11,19 @@ from app.accounting import assumptions as a
 
 
 def test_the_default_set_is_named_and_versioned():
-    assert (a.DEFAULT.name, a.DEFAULT.version) == ("codecarbon", "1")
+    assert (a.DEFAULT.name, a.DEFAULT.version) == ("codecarbon", "2")
     assert a.SETS[a.DEFAULT.name] is a.DEFAULT
+
+
+@pytest.mark.parametrize("name", a.SETS)
+def test_sets_are_named_as_they_are_asked_for_and_central(name):
+    assert (a.SETS[name].name, a.SETS[name].central) == (name, name)
+
+
+def test_every_row_of_the_table_can_be_said_by_its_slug():
+    assert set(a.GENERATIONS.values()) == set(a.SPECPOWER)
+    assert set(a.SPECPOWER) > a.AMD_GENERATIONS
+    assert all(re.fullmatch(r"[a-z0-9-]+", slug) for slug in a.GENERATIONS)
 
 
 @pytest.mark.parametrize("row", [*a.SPECPOWER.values(), a.SPECPOWER_UNKNOWN])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.accounting.assumptions import DEFAULT
+from app.accounting.assumptions import DEFAULT, SETS
 from app.accounting.components import parts
-from app.domain.readings import Method
+from app.domain.readings import KnownFacts, Method, Sensor
 
 XEON = {
     "cpu_vendor": "GenuineIntel",
@@ -80,7 +80,11 @@ def test_a_guest_of_unknown_share_keeps_the_whole_socket_and_says_so(
     assert found.component.corrections == ()
     assert "socket_share_unknown" in found.codes
     names = [model.name for model in found.component.excluded]
-    assert names == ["Green Algorithms, whole socket", "TDP × load table, whole socket"]
+    assert names == [
+        "Green Algorithms, whole socket",
+        "TDP × load table, whole socket",
+        "Boavizta, whole socket",
+    ]
     assert models_of(found).isdisjoint({"TDP × load table"})
 
 
@@ -212,3 +216,220 @@ def test_too_short(attempt, seconds, known):
     assert (found.cpu.component.energy_j is not None) is known
     assert ("too_short" in found.cpu.codes) is not known
     assert found.gpu.component.method is Method.ABSENT
+
+
+SPECPOWER = SETS["specpower"]
+
+
+def _known(**facts):
+    return {"known": KnownFacts(**facts)}
+
+
+def test_a_known_tdp_takes_the_place_of_a_guess(attempt, host):
+    """Two of 192 threads of 360 W; the guess of 8 W was billed."""
+    guest = host(**_known(cpu_tdp_w=360, socket_threads=192))
+    found = _parts(attempt(host=guest, cpu_w=8.0)).cpu
+    (correction,) = found.component.corrections
+    assert (correction.name, correction.factor) == ("known_tdp", pytest.approx(3.75 / 8))
+    assert "TRAINWATT_CPU_TDP_W" in correction.message
+    assert found.component.energy_j == pytest.approx(3.75 * 20)
+    assert found.component.method is Method.ESTIMATED
+    assert found.codes == ("cpu_power_modelled",)
+    assert found.idle_w == pytest.approx(0.375)
+    # the models by TDP take the place of Green Algorithms' 12 W a core
+    assert found.component.models["Green Algorithms"].energy_j == pytest.approx(3.75 * 20)
+    assert found.component.models["Boavizta"].energy_j == pytest.approx(1.02 * 3.75 * 20)
+
+
+def test_a_known_tdp_is_billed_for_every_socket_and_scaled_to_the_share(make):
+    """Two sockets of 240 W are billed for 2 CPUs of 256 threads; it is 280 W a socket."""
+    cpu = make.component(method="estimated", source="codecarbon cpu_load", tdp_w=480, sockets=2)
+    guest = make.host(cpu_model="AMD EPYC 7B12", **_known(cpu_tdp_w=280))
+    found = _parts(make.attempt(host=guest, meter=make.meter(cpu=cpu), cpu_w=480.0)).cpu
+    names = [correction.name for correction in found.component.corrections]
+    assert names == ["known_tdp", "socket_share"]
+    assert found.component.energy_j == pytest.approx(560 * 2 / 256 * 20)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "known", "watts"),
+    [
+        # a desktop of 65 W that is run at 45 W
+        ({"tdp_w": 65, "sockets": 1}, {"cpu_tdp_w": 45}, 45),
+        # a guess for 16 threads that is billed for two sockets
+        ({"tdp_w": 128, "tdp_guessed": True, "sockets": 2}, {"cpu_tdp_w": 100}, 200),
+        # 85 W for an unknown machine that has two sockets of 8 threads
+        ({"tdp_w": 85, "tdp_guessed": True}, {"cpu_tdp_w": 100, "socket_threads": 8}, 200),
+        ({"tdp_w": 85, "tdp_guessed": True}, {"cpu_tdp_w": 100}, 100),
+    ],
+)
+def test_a_known_tdp_of_a_bare_machine(make, cpu, known, watts):
+    facts = make.component(method="estimated", source="codecarbon cpu_load", **cpu)
+    metal = make.host(virtual_machine=False, host_cpus=16, cpu_model="odd", **_known(**known))
+    found = _parts(make.attempt(host=metal, meter=make.meter(cpu=facts), cpu_w=cpu["tdp_w"])).cpu
+    assert found.component.energy_j == pytest.approx(watts * 20)
+
+
+def test_a_known_tdp_without_the_share_of_a_guest_changes_nothing(attempt, host):
+    guest = host(**_known(cpu_tdp_w=360))
+    assert _parts(attempt(host=guest)).cpu == _parts(attempt()).cpu
+
+
+def test_socket_threads_give_the_share_where_the_table_has_none(make):
+    cpu = make.component(method="estimated", source="codecarbon cpu_load", tdp_w=170, sockets=1)
+    guest = make.host(cpu_model="AMD EPYC 4564P", cpu_model_number=97, **_known(socket_threads=32))
+    found = _parts(make.attempt(host=guest, meter=make.meter(cpu=cpu), cpu_w=170.0)).cpu
+    assert found.component.energy_j == pytest.approx(170 / 16 * 20)
+    assert found.codes == ("cpu_power_modelled",)
+
+
+def test_whole_cores_are_two_threads_each_in_share_and_models(make):
+    cpu = make.component(method="estimated", source="codecarbon cpu_load", tdp_w=360, sockets=1)
+    name = "AMD EPYC 9654 96-Core Processor"
+
+    def found(is_core):
+        guest = make.host(cpu_model=name, **_known(vcpu_is_core=is_core))
+        return _parts(make.attempt(host=guest, meter=make.meter(cpu=cpu), cpu_w=360.0)).cpu
+
+    unsaid, threads, cores = found(None), found(False), found(True)
+    row = "SPECpower, EPYC 9xx4 (Genoa)"
+    one, two = threads.component.models[row], cores.component.models[row]
+    assert (two.low_j, two.energy_j, two.high_j) == pytest.approx(
+        (2 * one.low_j, 2 * one.energy_j, 2 * one.high_j)
+    )
+    assert unsaid.component.models[row].high_j == pytest.approx(2 * one.high_j)
+    assert unsaid.component.energy_j == threads.component.energy_j
+    assert cores.component.energy_j == pytest.approx(2 * threads.component.energy_j)
+
+
+def test_what_is_known_of_a_cpu_leaves_its_sensor_alone(make):
+    known = _known(cpu_tdp_w=35, socket_threads=2, cpu_generation="naples")
+    metal = make.host(virtual_machine=False, **known)
+    meter = make.meter(cpu=make.component(**RAPL))
+    plain = make.host(virtual_machine=False)
+    found = [_parts(make.attempt(host=h, meter=meter, cpu_w=50.0)).cpu for h in (metal, plain)]
+    assert found[0] == found[1]
+
+
+def test_specpower_is_central_at_the_observed_load(attempt):
+    found = parts(attempt(load=0.5), SPECPOWER)
+    # two threads at (0.28 + 1.53) / 2 W ÷ 1.33, less 0.9 GB × 0.392 W each
+    assert found.cpu.component.energy_j == pytest.approx(2 * (0.905 / 1.33 - 0.3528) * 20)
+    assert found.cpu.component.source == "SPECpower, EPYC 9xx4 (Genoa)"
+    assert found.cpu.component.corrections == ()
+    assert found.cpu.codes == ("cpu_power_modelled",)
+    assert found.cpu.idle_w == 0.0  # less than the RAM that is taken off
+    assert found.cpu.raw_j == pytest.approx(160.0)
+    assert found.ram.component.energy_j == pytest.approx(0.392 * 24 * 2**30 / 1e9 * 20)
+    assert found.ram.idle_w == pytest.approx(0.392 * 24 * 2**30 / 1e9)
+    assert found.ram.component.source == "0.392 W/GB"
+
+
+def test_the_interval_is_the_same_whatever_is_central(attempt):
+    one, two = (parts(attempt(), chosen) for chosen in SETS.values())
+    for before, after in ((one.cpu, two.cpu), (one.ram, two.ram)):
+        assert before.component.models == after.component.models
+        assert _ends(before)[0::2] == _ends(after)[0::2]
+        assert before.net_j == after.net_j or before is one.ram
+
+
+def test_specpower_follows_the_load_between_readings(attempt, changed):
+    """Idle for 10 s, then full load for 10 s."""
+    readings = changed(attempt(), lambda r: {"host_busy_s": 2 * max(0.0, r.t_s - 10)})
+    joules = parts(readings, SPECPOWER).cpu.joules
+    full_w = 2 * (1.53 / 1.33 - 0.3528)
+    assert joules[20] == 0.0
+    assert joules[30] == pytest.approx(5 * full_w)
+    assert joules[-1] == pytest.approx(10 * full_w)
+
+
+def test_specpower_of_an_unknown_cpu_rests_on_servers_in_general(attempt, host):
+    unknown = host(cpu_model="odd", cpu_family=None, cpu_model_number=None)
+    found = parts(attempt(host=unknown), SPECPOWER).cpu
+    assert found.codes == ("cpu_generation_unknown",)
+    assert found.component.source == "SPECpower, unknown CPU"
+
+
+def test_without_any_load_codecarbons_figure_stays(attempt):
+    found = parts(attempt(load=None), SPECPOWER).cpu
+    assert (found.component.energy_j, found.component.source) == (160.0, "codecarbon cpu_load")
+    assert (found.codes, found.idle_w) == (("cpu_power_guessed",), pytest.approx(0.8))
+
+
+def test_specpower_leaves_a_sensor_alone(measured):
+    assert parts(measured(), SPECPOWER) == _parts(measured())
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (lambda t: 9.0 + 20 * min(t, 30.0), "counter_stopped"),
+        (lambda t: None if t > 30 else 9.0 + 20 * t, "counter_lost"),
+        (lambda t: 9.0 + 20 * t - (500 if t > 30 else 0), "counter_jumped"),
+    ],
+)
+@pytest.mark.parametrize("component", ["cpu", "gpu"])
+def test_a_faulty_sensor_behind_a_sum_that_goes_on(make, fault, code, component):
+    sensors = (
+        Sensor(name="one", component=component),
+        Sensor(name="the other", component=component),
+    )
+    meter = make.meter(**{component: make.component(**RAPL)}, sensors=sensors)
+    whole = make.attempt(meter=meter, cpu_w=50.0, gpu_w=50.0, seconds=60.0)
+    sound = make.changed(whole, lambda r: {"sensors_j": (30 * r.t_s, 9.0 + 20 * r.t_s)})
+    assert getattr(_parts(sound), component).component.energy_j == pytest.approx(3000)
+    faulty = make.changed(whole, lambda r: {"sensors_j": (30 * r.t_s, fault(r.t_s))})
+    found = getattr(_parts(faulty), component)
+    assert (found.component.energy_j, found.component.method) == (None, Method.UNAVAILABLE)
+    assert found.codes == (code,)
+    assert found.component.reason.startswith("the other: ")
+
+
+def test_a_sensor_that_another_component_has_is_not_its_own(measured, changed):
+    readings = measured()
+    gpu = readings.meter.sensors[1].model_copy(update={"component": "gpu"})
+    meter = readings.meter.model_copy(update={"sensors": (readings.meter.sensors[0], gpu)})
+    frozen = changed(readings, lambda r: {"sensors_j": (30 * r.t_s, 9.0)})
+    assert _parts(frozen.model_copy(update={"meter": meter})).cpu.joules is not None
+
+
+def test_a_socket_that_is_left_out_is_named_and_the_rest_still_counts(measured):
+    readings = measured()
+    meter = readings.meter.model_copy(update={"left_out": ("package-1",)})
+    found = _parts(readings.model_copy(update={"meter": meter})).cpu
+    assert found.component.energy_j == pytest.approx(3000)
+    assert (found.partial, found.codes) == (True, ("sensor_left_out",))
+    assert "package-1" in found.component.reason
+
+
+@pytest.mark.parametrize(
+    ("source", "known"), [(NVML["source"], True), ("codecarbon gpu power samples", False)]
+)
+def test_a_gap_is_filled_where_a_counter_went_on_and_not_in_a_sum_of_samples(make, source, known):
+    gpu = make.component(method="measured", source=source)
+    whole = make.attempt(meter=make.meter(gpu=gpu), gpu_w=100.0)
+    gap = make.changed(whole, lambda r: {"gpu_j": None} if r.t_s == 7.0 else {})
+    found = _parts(gap).gpu
+    assert (found.component.energy_j is not None) is known
+    assert found.codes == (() if known else ("counter_lost",))
+
+
+def test_a_sensors_idle_power_is_that_of_the_window(measured, make):
+    found = _parts(measured(idle=make.idle(cpu_w=20.0))).cpu
+    assert found.idle_w == 20.0
+    # (50 − 20) W × 60 s, ± 5 %: both readings are off by the same factor
+    assert found.net_j == pytest.approx((1800 * 0.95, 1800 * 1.05))
+
+
+def test_where_the_sum_stepped_back_the_sensor_that_did_is_named(measured, changed):
+    """As the meter has it: after a loss, the sensor and the sum begin anew below all before."""
+    readings = changed(
+        measured(),
+        lambda r: {
+            "cpu_j": 50 * r.t_s - (10_000 if r.t_s > 30 else 0),
+            "sensors_j": (30 * r.t_s, 20 * r.t_s - (10_000 if r.t_s > 30 else 0)),
+        },
+    )
+    found = _parts(readings).cpu
+    assert found.codes == ("counter_jumped",)
+    assert found.component.reason == "package-1: the counter went backwards"

@@ -3,7 +3,7 @@
 import pytest
 
 from app.accounting.live import LivePower
-from app.domain.readings import ComponentFacts, Reading
+from app.domain.readings import ComponentFacts, KnownFacts, Reading
 
 GUESS_TWICE = ComponentFacts(
     method="assumed", source="codecarbon cpu_load", tdp_w=16, tdp_guessed=True, sockets=2
@@ -26,7 +26,19 @@ LOST = ComponentFacts(method="unavailable", reason="no right to read it")
     ],
 )
 def test_every_sample_is_the_reports(attempt, meter, evaluate, facts, drawn):
-    readings = attempt(meter=meter(**facts), step_s=0.25, **drawn)
+    _held(attempt(meter=meter(**facts), step_s=0.25, **drawn), evaluate)
+
+
+def test_a_known_tdp_is_in_every_sample_too(attempt, host, evaluate):
+    known = KnownFacts(cpu_tdp_w=360, socket_threads=192)
+    _held(attempt(host=host(known=known), step_s=0.25), evaluate)
+
+
+def test_sensors_that_are_listed_do_not_disturb_it(measured, evaluate):
+    _held(measured(seconds=5.0), evaluate)
+
+
+def _held(readings, evaluate):
     live = LivePower(readings)
     taken = readings.readings
     samples = [live.sample(*pair) for pair in zip(taken, taken[1:], strict=False)]

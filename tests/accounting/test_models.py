@@ -5,6 +5,7 @@ import pytest
 from app.accounting import assumptions as a
 from app.accounting import models
 from app.accounting.series import Load
+from app.domain.readings import KnownFacts
 
 
 def _watts(host, load, *, generation=a.GENOA, tdp_w=None):
@@ -58,3 +59,45 @@ def test_a_span_without_load_counts_at_the_mean_load_in_the_middle(host):
     found = models.energy(model, [Load(1.0, 0.4), Load(3.0, 0.8), Load(1.0, None)])
     # 4 + 24 J; then 0, 7 or 10 J
     assert (found.low_j, found.central_j, found.high_j) == pytest.approx((28.0, 35.0, 38.0))
+
+
+def test_boavizta_is_of_the_cpu_alone(host):
+    assert _watts(host(), 0.5, tdp_w=100.0)["Boavizta"] == pytest.approx((75.0, 75.0, 75.0))
+    assert models.BOAVIZTA not in _watts(host(), 0.5)
+
+
+def test_a_vcpu_that_is_a_core_counts_two_threads_and_no_more(host):
+    said = {is_core: host(known=KnownFacts(vcpu_is_core=is_core)) for is_core in (True, False)}
+    row = "SPECpower, EPYC 9xx4 (Genoa)"
+    one, two = (_watts(said[is_core], 1.0) for is_core in (False, True))
+    assert one[row] == pytest.approx((1.18914, 1.59515, 2.21169), rel=1e-5)
+    assert two[row] == pytest.approx(tuple(2 * watts for watts in one[row]))
+    assert two["Cloud Carbon Footprint"] == pytest.approx((2 * 4.55756,) * 3, rel=1e-5)
+    assert two["Green Algorithms"] == (24.0, 24.0, 24.0)
+    assert one["Green Algorithms"] == (12.0, 24.0, 24.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "virtual", "row"),
+    [
+        ("AMD Ryzen 9 7950X 16-Core Processor", False, "SPECpower, servers in general"),
+        ("12th Gen Intel(R) Core(TM) i7-12700", False, "SPECpower, servers in general"),
+        ("Intel(R) Xeon(R) E-2286M  CPU @ 2.40GHz", False, "SPECpower, unknown CPU"),
+        ("Intel Core Processor (Haswell, no TSX)", True, "SPECpower, unknown CPU"),
+    ],
+)
+def test_the_row_of_servers_says_so_where_the_cpu_is_none(host, name, virtual, row):
+    found = _watts(host(cpu_model=name, virtual_machine=virtual), 1.0, generation=None)
+    assert row in found
+
+
+def test_what_a_model_says_above_its_own_idle_power(host):
+    by_name = {
+        found.name: (found.net_low_j, found.net_high_j)
+        for model in models.models(host(), a.GENOA, 100.0, a.DEFAULT)
+        for found in [models.energy(model, [Load(2.0, 0.5), Load(1.0, None)])]
+    }
+    assert by_name["Green Algorithms"] == pytest.approx((100.0, 200.0))
+    assert by_name["Boavizta"] == pytest.approx((2 * 63.0, 2 * 63.0 + 90.0))
+    # 100 W × (0.38 − 0.11) / 1.33 twice; 0.86 − 0.44 twice and 1.41 − 0.44 once
+    assert by_name["TDP × load table"] == pytest.approx((40.6015, 136.0902), rel=1e-5)

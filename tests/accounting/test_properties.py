@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounting.assumptions import DEFAULT
+from app.accounting import processors
+from app.accounting.assumptions import DEFAULT, GENERATIONS, SETS
 from app.accounting.components import parts
 from app.domain.jobs import JobStatus
-from app.domain.readings import Method, Phase, Reading, Readings
+from app.domain.readings import KnownFacts, Method, Phase, Reading, Readings, Sensor
 from app.domain.reports import AttemptEnergy
 
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -51,6 +52,17 @@ def counters(draw, length, changes=RISES):
     return values
 
 
+CHOSEN = st.sampled_from(sorted(SETS))
+KNOWN_FACTS = st.builds(
+    KnownFacts,
+    cpu_tdp_w=st.sampled_from([None, 0.5, 45.0, 240.0, 2000.0]),
+    socket_threads=st.sampled_from([None, 1, 2, 128, 4096]),
+    cpu_generation=st.sampled_from([None, "odd", *GENERATIONS]),
+    vcpu_is_core=st.sampled_from([None, True, False]),
+    wall_factor=st.sampled_from([None, 1.0, 1.2, 3.0]),
+)
+
+
 @st.composite
 def hosts(draw, make):
     host_cpus = draw(st.sampled_from([1, 2, 8, 128, 512]))
@@ -63,6 +75,7 @@ def hosts(draw, make):
         memory_gib=draw(st.sampled_from([0.25, 24, 6144])),
         virtual_machine=draw(st.booleans()),
         gpus=draw(st.sampled_from([(), ("NVIDIA H100",), ("odd",)])),
+        known=draw(KNOWN_FACTS),
     )
 
 
@@ -78,7 +91,19 @@ def meters(draw, make):
             constant_w=draw(st.sampled_from([None, 0.0, 20.0])),
         )
 
-    return make.meter(cpu=component(), gpu=component(), ram=component())
+    sensors = st.builds(
+        Sensor,
+        name=st.just("sensor"),
+        component=st.sampled_from(["cpu", "gpu"]),
+        range_j=st.sampled_from([None, 262_143.0]),
+    )
+    return make.meter(
+        cpu=component(),
+        gpu=component(),
+        ram=component(),
+        sensors=tuple(draw(st.lists(sensors, max_size=2))),
+        left_out=draw(st.sampled_from([(), ("package-1",)])),
+    )
 
 
 @st.composite
@@ -88,6 +113,8 @@ def attempts(draw, make, changes=RISES):
     columns = {f"{name}_j": draw(counters(length, changes)) for name in NAMES}
     for name in ("host_busy", "host_steal", "job_cpu", "service_cpu", "instrument_cpu"):
         columns[f"{name}_s"] = draw(counters(length, changes))
+    sensors = list(zip(*[draw(counters(length, changes)) for _ in range(2)], strict=True))
+    sensed = draw(st.booleans())
     t_s, taken, epoch = 0.0, [], 0
     for n in range(length):
         t_s += draw(PAUSES_S) if n else 0.0
@@ -99,11 +126,14 @@ def attempts(draw, make, changes=RISES):
                 begins=begins,
                 index=max(0, epoch - 1) if begins in {Phase.EPOCH, Phase.VALIDATION} else None,
                 ended=draw(ENDED),
+                sensors_j=sensors[n] if sensed else (),
                 **{name: column[n] for name, column in columns.items()},
             )
         )
+    idle_w = st.sampled_from([None, 0.0, 5.0, 1e6])
+    idle = make.idle(cpu_w=draw(idle_w), gpu_w=draw(idle_w)) if draw(st.booleans()) else None
     return make.attempt(host=draw(hosts(make)), meter=draw(meters(make))).model_copy(
-        update={"readings": tuple(taken)}
+        update={"readings": tuple(taken), "idle": idle}
     )
 
 
@@ -135,20 +165,24 @@ def test_no_quantity_is_negative_or_no_number(make, data, status):
 
 
 @EXAMPLES
-@given(data=st.data())
-def test_every_figure_lies_in_its_interval(make, data):
-    energy = evaluated(make, data.draw(attempts(make))).energy
+@given(data=st.data(), chosen=CHOSEN)
+def test_every_figure_lies_in_its_interval(make, data, chosen):
+    energy = evaluated(make, data.draw(attempts(make)), assumptions=SETS[chosen]).energy
     for part in (energy.cpu, energy.gpu, energy.ram, energy.wall):
         assert (part.low_j is None) == (part.energy_j is None) == (part.high_j is None)
         assert part.energy_j is None or part.low_j <= part.energy_j <= part.high_j
     assert energy.total_j is None or energy.low_j <= energy.total_j <= energy.high_j
-    assert energy.net_j is None or energy.net_j <= energy.total_j
+    known = energy.net_j is not None
+    assert [energy.net_low_j is not None, energy.net_high_j is not None] == [known, known]
+    assert not known or energy.net_low_j <= energy.net_j <= energy.net_high_j
+    assert not known or energy.net_j <= energy.total_j
+    assert known == (energy.baseline.energy_j is not None and energy.total_j is not None)
 
 
 @EXAMPLES
-@given(data=st.data())
-def test_components_phases_and_power_add_up(make, data):
-    found = evaluated(make, data.draw(attempts(make)))
+@given(data=st.data(), chosen=CHOSEN)
+def test_components_phases_and_power_add_up(make, data, chosen):
+    found = evaluated(make, data.draw(attempts(make)), assumptions=SETS[chosen])
     energy = found.energy
     components = {name: getattr(energy, name).energy_j for name in NAMES}
     known = [joules for joules in components.values() if joules is not None]
@@ -230,3 +264,55 @@ def test_all_attempts_add_up(make, data, joules):
     assert found.energy.spent_j == (pytest.approx(math.fsum(known)) if known else None)
     codes = {reason.code for reason in found.trust.reasons}
     assert ("spent_incomplete" in codes) == (0 < len(known) < len(found.attempts))
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_the_interval_holds_what_is_central_in_every_set(make, data):
+    readings = data.draw(attempts(make))
+    found = [evaluated(make, readings, assumptions=chosen).energy for chosen in SETS.values()]
+    for name in NAMES:
+        one, two = (getattr(energy, name) for energy in found)
+        assert (one.low_j, one.high_j, one.models) == (two.low_j, two.high_j, two.models)
+        for part in (one, two):
+            assert part.energy_j is None or one.low_j <= part.energy_j <= one.high_j
+
+
+def _found(host, meter):
+    """What the host shows, as a user would say it: nothing where it shows nothing."""
+    slugs = {label: slug for slug, label in GENERATIONS.items()}
+    generation = processors.generation(host)
+    billed = meter.cpu.tdp_w if not meter.cpu.tdp_guessed else None
+    return KnownFacts(
+        cpu_tdp_w=None if billed is None else billed / processors.billed_sockets(host, meter.cpu),
+        socket_threads=processors.socket_threads(host),
+        cpu_generation=None if generation is None else slugs[generation],
+    )
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_saying_what_was_found_changes_no_figure(make, data):
+    drawn = data.draw(attempts(make))
+    plain = drawn.model_copy(update={"host": drawn.host.model_copy(update={"known": KnownFacts()})})
+    said = plain.host.model_copy(update={"known": _found(plain.host, plain.meter)})
+    one = evaluated(make, plain)
+    two = evaluated(make, plain.model_copy(update={"host": said}))
+    assert two.assumptions.overrides == said.known.model_dump(exclude_none=True)
+    for field in ("energy", "power", "phases", "trust", "efficiency"):
+        assert getattr(one, field) == getattr(two, field)
+
+
+@EXAMPLES
+@given(data=st.data(), factor=st.floats(1, 3))
+def test_a_known_wall_factor_has_no_range_of_its_own(make, data, factor):
+    drawn = data.draw(attempts(make))
+    known = drawn.host.known.model_copy(update={"wall_factor": factor})
+    host = drawn.host.model_copy(update={"known": known})
+    energy = evaluated(make, drawn.model_copy(update={"host": host})).energy
+    if energy.total_j is not None:
+        assert (energy.wall.low_j, energy.wall.energy_j, energy.wall.high_j) == (
+            energy.low_j * factor,
+            energy.total_j * factor,
+            energy.high_j * factor,
+        )

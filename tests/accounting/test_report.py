@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.accounting.report import empty_report, energy_j
 from app.domain.jobs import JobStatus
-from app.domain.readings import Method
+from app.domain.readings import KnownFacts, Method
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec
 
@@ -52,7 +52,26 @@ def test_environment_and_identity(attempt, evaluate):
     assert environment.execution == {"threads": 2, "jit_compile": False}
     assert found.readings_sha256 == readings.sha256()
     assert found.spec_sha256 == JobSpec(model_type="cnn").sha256()
-    assert found.assumptions.model_dump() == {"set": "codecarbon", "version": "1", "overrides": {}}
+    assert found.assumptions.model_dump() == {"set": "codecarbon", "version": "2", "overrides": {}}
+    assert EnergyReport.model_validate_json(found.model_dump_json()) == found
+
+
+def test_what_the_user_knew_better_is_listed_by_setting(attempt, evaluate, host):
+    known = KnownFacts(cpu_tdp_w=360, socket_threads=192, cpu_generation="turin", wall_factor=1.2)
+    found = evaluate(attempt(host=host(known=known)))
+    assert found.assumptions.overrides == {
+        "cpu_tdp_w": 360.0,
+        "socket_threads": 192,
+        "cpu_generation": "turin",
+        "wall_factor": 1.2,
+    }
+    assert '"socket_threads":192,' in found.model_dump_json()
+    assert found.environment.cpu_generation == "EPYC 9xx5 (Turin)"
+    wall, energy = found.energy.wall, found.energy
+    assert (wall.low_j, wall.energy_j, wall.high_j) == pytest.approx(
+        (1.2 * energy.low_j, 1.2 * energy.total_j, 1.2 * energy.high_j)
+    )
+    assert wall.method is Method.ESTIMATED
     assert EnergyReport.model_validate_json(found.model_dump_json()) == found
 
 

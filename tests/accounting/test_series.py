@@ -61,3 +61,10 @@ def test_difference():
 def test_a_missing_value_stays_between_its_neighbours_where_times_are_equal():
     found = series.cumulative((0.0, 1.0, 1.0, 1.0, 2.0), (0.0, 5.0, 9.0, None, 10.0), sensor=False)
     assert found == (0.0, 5.0, 9.0, 9.0, 10.0)
+
+
+def test_a_missing_value_in_a_sum_of_samples_is_missing_for_good():
+    found = series.cumulative([0, 1, 4], [5.0, None, 9.0], sensor=True, sampled=True)
+    assert isinstance(found, Fault)
+    assert found.code == "counter_lost"
+    assert series.cumulative([0, 1], [5.0, 9.0], sensor=True, sampled=True) == (0.0, 4.0)

@@ -4,8 +4,7 @@ import pytest
 
 from app.accounting import trust
 from app.domain.jobs import JobStatus
-
-RAPL = {"method": "measured", "source": "codecarbon intel_rapl"}
+from app.domain.readings import Quiet
 
 
 def _codes(report):
@@ -27,9 +26,8 @@ def test_a_guessed_cpu_is_a_d(attempt, evaluate):
     assert found.trust.reasons[0].message == trust.REASONS["cpu_power_guessed"].message
 
 
-def test_everything_measured_is_an_a(attempt, evaluate, meter, component):
-    measured = meter(cpu=component(**RAPL), ram=component(**RAPL))
-    found = evaluate(attempt(seconds=60.0, meter=measured))
+def test_everything_measured_on_a_quiet_host_of_known_idle_power_is_an_a(measured, evaluate):
+    found = evaluate(measured())
     assert (found.trust.grade, found.trust.reasons) == ("A", ())
 
 
@@ -101,3 +99,87 @@ def test_no_figure_at_all_is_an_f(attempt, evaluate, meter, component):
     assert found.trust.grade == "F"
     assert {"no_figure", "cpu_unavailable", "ram_unavailable"} <= _codes(found)
     assert "no_figure" not in _codes(evaluate(attempt(meter=meter(cpu=nothing), cpu_w=None)))
+
+
+def _with(readings, **fields):
+    return readings.model_copy(update=fields)
+
+
+def _meter(readings, **fields):
+    return _with(readings, meter=readings.meter.model_copy(update=fields))
+
+
+CONDITIONS = {
+    "not_quiet": lambda make, r: _with(
+        r, quiet=Quiet(waited_s=10.0, others_share=0.4, quiet=False)
+    ),
+    "swapping": lambda make, r: make.changed(r, lambda x: {"swapped_mib": 17 * (x.t_s > 9)}),
+    "temperature_drift": lambda make, r: make.changed(
+        r, lambda x: {"cpu_temperature_c": 40.0 + 11 * (x.t_s > 75)}
+    ),
+    "governor": lambda make, r: _with(r, governor="powersave"),
+    "no_baseline": lambda make, r: _with(r, idle=None),
+    "baseline_disturbed": lambda make, r: _with(r, idle=make.idle(others_share=0.06)),
+    "service_busy": lambda make, r: make.changed(r, lambda x: {"service_cpu_s": 0.11 * x.t_s}),
+    "sensor_left_out": lambda make, r: _meter(r, left_out=("package-1",)),
+    "counter_wrapped": lambda make, r: _meter(
+        r, sensors=tuple(s.model_copy(update={"range_j": 200.0}) for s in r.meter.sensors)
+    ),
+    "counter_stopped": lambda make, r: make.changed(r, lambda x: {"sensors_j": (x.t_s, 9.0)}),
+}
+
+
+@pytest.mark.parametrize("code", CONDITIONS)
+def test_a_condition_has_its_reason_and_lowers_the_grade_of_an_a(make, code):
+    sound = make.measured(seconds=100.0)
+    assert make.evaluate(sound).trust.grade == "A"
+    found = make.evaluate(CONDITIONS[code](make, sound)).trust
+    assert code in {reason.code for reason in found.reasons}
+    assert found.grade >= trust.REASONS[code].grade
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda make, r: make.changed(r, lambda x: {"swapped_mib": 16 * (x.t_s > 9)}),
+        lambda make, r: make.changed(r, lambda x: {"cpu_temperature_c": 40.0 + 9 * (x.t_s > 75)}),
+        lambda make, r: make.changed(r, lambda x: {"cpu_temperature_c": min(x.t_s, 60.0)}),
+        lambda make, r: _with(r, governor=None),
+        lambda make, r: _with(r, quiet=None),
+        lambda make, r: _with(r, idle=make.idle(others_share=0.04, service_share=None)),
+        lambda make, r: make.changed(r, lambda x: {"service_cpu_s": 0.09 * x.t_s}),
+    ],
+)
+def test_below_its_bound_a_condition_is_none(make, change):
+    assert make.evaluate(change(make, make.measured(seconds=100.0))).trust.reasons == ()
+
+
+def test_the_service_that_is_busy_is_no_contention(make):
+    busy = make.changed(
+        make.measured(others=0.2), lambda r: {"service_cpu_s": 3.0 + 2 * 0.2 * r.t_s}
+    )
+    found = make.evaluate(busy).trust
+    assert (found.contention_share, found.service_share) == (
+        pytest.approx(0.0, abs=1e-9),
+        pytest.approx(0.2),
+    )
+    assert [reason.code for reason in found.reasons] == ["service_busy"]
+    assert found.grade == "C"
+
+
+def test_the_wait_for_quiet_and_the_instruments_cost_are_told(make):
+    waited = Quiet(waited_s=2.5, others_share=0.01, quiet=True)
+    found = make.evaluate(_with(make.measured(), quiet=waited)).trust
+    assert found.waited_for_quiet_s == 2.5
+    # 3000 J × 0.001 of 2 busy CPU-seconds a second
+    assert found.instrument_j == pytest.approx(1.5)
+    assert make.evaluate(_with(make.measured(), quiet=None)).trust.waited_for_quiet_s is None
+
+
+def test_a_host_without_sensors_needs_no_idle_window(attempt, evaluate):
+    assert "no_baseline" not in _codes(evaluate(attempt()))
+
+
+def test_a_left_out_socket_makes_the_total_a_lower_bound(make):
+    found = make.evaluate(_meter(make.measured(), left_out=("package-1",)))
+    assert (found.energy.complete, found.trust.grade) == (False, "E")

@@ -57,8 +57,10 @@ REPORT = {
         "total_kwh": 0.00015556,
         "low_j": 86.0,
         "high_j": 880.0,
-        "baseline": {"power_w": None, "energy_j": None, "method": "unavailable", "window_s": None},
-        "net_j": None,
+        "baseline": {"power_w": 20.8, "energy_j": 416.0, "method": "estimated", "window_s": None},
+        "net_j": 144.0,
+        "net_low_j": 30.0,
+        "net_high_j": 480.0,
         "wall": {"energy_j": 745.0, "low_j": 99.0, "high_j": 1364.0, "method": "estimated"},
         "spent_j": 760.0,
     },
@@ -131,6 +133,7 @@ REPORT = {
         "steal_s": 0.0,
         "largest_sample_gap_s": 1.1,
         "instrument_cpu_s": 0.02,
+        "instrument_j": 0.08,
     },
     "attempts": [
         {"attempt": 1, "ended": "lost", "energy_j": 200.0},
@@ -157,6 +160,8 @@ def text() -> str:
     "words",
     [
         "560 J (86.0–880 J; range of the published models)",
+        "144 J (30.0–480 J); idle power 20.8 W, estimated by its model",
+        "at most 20.0 ms of CPU time, about 80.0 mJ, in the energy above",
         "28.0 W on average over 20.0 s",
         "8.72 mg (1.34–13.7 mg) at 56.0 g/kWh (FRA,",
         "2023, PUE 1.20",
@@ -203,6 +208,49 @@ def test_a_lower_bound_says_so_and_why():
     text = shown(EnergyReport.model_validate(REPORT | {"energy": energy}))
     assert "at least 560 J" in text
     assert "GPU cannot be read: no permission" in text
+
+
+def _changed(**changes):
+    """The text of the report with some of its parts' fields changed."""
+    parts = {name: REPORT[name] | fields for name, fields in changes.items()}
+    return " ".join(shown(EnergyReport.model_validate(REPORT | parts)).split())
+
+
+def test_a_measured_baseline_says_over_which_window():
+    baseline = {"power_w": 35.0, "energy_j": 700.0, "method": "measured", "window_s": 60.0}
+    text = _changed(energy={"baseline": baseline})
+    assert "idle power 35.0 W, measured over 60.0 s" in text
+
+
+def test_without_a_baseline_there_is_nothing_above_idle():
+    unknown = {"power_w": None, "energy_j": None, "method": "unavailable", "window_s": None}
+    none = {"baseline": unknown, "net_j": None, "net_low_j": None, "net_high_j": None}
+    assert "Above idle — (idle power is not known)" in _changed(energy=none)
+
+
+def test_a_sensor_that_is_left_out_is_named():
+    cpu = REPORT["energy"]["cpu"] | {
+        "method": "measured",
+        "interval": "sensor_error",
+        "reason": "not counted: package-1",
+    }
+    text = _changed(energy={"cpu": cpu, "complete": False})
+    assert "CPU is not complete: not counted: package-1" in text
+    assert "at least 560 J" in text
+
+
+def test_other_assumptions_and_what_the_user_knew_are_shown():
+    assert "Assumptions" not in _changed()
+    known = {"cpu_tdp_w": 280.0, "vcpu_is_core": True}
+    text = _changed(assumptions={"set": "specpower", "overrides": known})
+    assert "Assumptions set specpower 1; cpu_tdp_w = 280; vcpu_is_core = true" in text
+    assert "Assumptions cpu_tdp_w = 280;" in _changed(assumptions={"overrides": known})
+
+
+@pytest.mark.parametrize(("waited_s", "told"), [(None, False), (0.02, False), (7.0, True)])
+def test_a_wait_for_quiet_is_shown_where_it_was_noticed(waited_s, told):
+    text = _changed(trust={"waited_for_quiet_s": waited_s})
+    assert ("7.00 s for a quiet host, before the run" in text) is told
 
 
 def test_without_a_country_the_option_is_named():
@@ -256,7 +304,7 @@ def test_a_job_that_never_ran_has_dashes_with_the_reason():
     )
     text = shown(report)
     assert "Energy report of job job-2 (cancelled)" in text
-    for name in ("Energy", "CO2e", "At the plug", "codecarbon"):
+    for name in ("Energy", "Above idle", "CO2e", "At the plug", "codecarbon"):
         assert any(
             line.startswith(name) and "— (the job never ran)" in line for line in text.splitlines()
         ), name

@@ -234,6 +234,22 @@ async def test_other_assumptions_count_every_attempt_again(finished, monkeypatch
     assert found["energy"]["spent_j"] == 2 * total_j
 
 
+async def test_specpower_evaluates_the_same_readings_of_every_attempt(finished):
+    store = finished.measured()
+    found, stored = json.loads(await ask(store, assumptions="specpower")), json.loads(store.body)
+    assert found["assumptions"] == {"set": "specpower", "version": "1", "overrides": {}}
+    assert found["readings_sha256"] == stored["readings_sha256"]
+    energy, before = found["energy"], stored["energy"]
+    # two busy CPUs of an unknown server for 8 s: 3.24 W ÷ 1.33, less its RAM
+    assert energy["cpu"]["energy_j"] == pytest.approx(2 * (3.24 / 1.33 - 0.3528) * 8)
+    assert energy["ram"]["energy_j"] == pytest.approx(0.392 * 24 * 2**30 / 1e9 * 8)
+    assert (energy["low_j"], energy["high_j"]) == (before["low_j"], before["high_j"])
+    assert found["stock_codecarbon"] == stored["stock_codecarbon"]
+    assert energy["spent_j"] == 2 * energy["total_j"] != before["spent_j"]
+    assert sum(phase["energy_j"] for phase in found["phases"]) == pytest.approx(energy["total_j"])
+    assert json.loads(await ask(store, assumptions="specpower", pue=1.2)) == found
+
+
 @pytest.mark.parametrize("spoilt", ["gone", "none", "counters"])
 async def test_readings_that_cannot_be_accounted_for_again(finished, monkeypatch, spoilt):
     store = finished.measured()
