@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
-    @field_validator("api_key", "database_url", mode="before")
+    @field_validator("api_key", "database_url", *KnownFacts.model_fields, mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value
@@ -144,4 +144,7 @@ def load(**overrides: object) -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else "settings"
         told = "what is not repeated here" if field in SECRETS else repr(first["input"])
-        raise UsageError(f"TRAINWATT_{field.upper()}: {first['msg']}, received {told}") from None
+        cure = "; unset it if you do not know better" if field in KnownFacts.model_fields else ""
+        raise UsageError(
+            f"TRAINWATT_{field.upper()}: {first['msg']}, received {told}{cure}"
+        ) from None

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from app import settings
 from app.domain.errors import UsageError
+from app.domain.readings import KnownFacts
 
 
 def test_the_environment_is_read(monkeypatch):
@@ -44,3 +45,34 @@ def test_a_lease_outlasts_two_heartbeats(heartbeat_s, lease_s):
     with pytest.raises(UsageError, match=r"TRAINWATT_LEASE_S.*TRAINWATT_HEARTBEAT_S"):
         settings.load(heartbeat_s=heartbeat_s, lease_s=lease_s)
     assert settings.load(heartbeat_s=5, lease_s=10).lease_s == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CPU_TDP_W", "0"),
+        ("SOCKET_THREADS", "0"),
+        ("VCPU_IS_CORE", "maybe"),
+        ("WALL_FACTOR", "0.9"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_refused_with_what_to_do(monkeypatch, name, value):
+    monkeypatch.setenv(f"TRAINWATT_{name}", value)
+    with pytest.raises(UsageError, match=f"TRAINWATT_{name}.*received '{value}'; unset it"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("QUIET_WAIT_S", "11"), ("BASELINE_WINDOW_S", "0"), ("BASELINE_SHORT_S", "0")],
+)
+def test_a_wait_or_a_window_out_of_range_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"TRAINWATT_{name}", value)
+    with pytest.raises(UsageError, match=f"TRAINWATT_{name}.*received '{value}'"):
+        settings.load()
+
+
+def test_an_empty_fact_is_none(monkeypatch):
+    monkeypatch.setenv("TRAINWATT_CPU_TDP_W", "")
+    monkeypatch.setenv("TRAINWATT_CPU_GENERATION", " ")
+    assert settings.load().known_facts() == KnownFacts()

@@ -34,6 +34,7 @@ from app.ownership import owner
 from app.settings import Settings, load
 
 OK, JOB_FAILED, WRONG_USE, UNREACHABLE = 0, 1, 2, 3
+NOT_DONE = 1  # as a job that failed: nothing was wrong with the command
 PIPE_CLOSED = 128 + 13  # as a shell reports SIGPIPE
 PAGE, LINE = 80, 400  # columns where there is no terminal: to read, and to search line by line
 
@@ -330,6 +331,32 @@ def hosts(as_json: AsJson = False) -> None:
         _print_json(data)
     else:
         _print(lambda _: tables.hosts(parse(Host, item) for item in data["items"]), LINE)
+
+
+@cli.command()
+def calibrate(
+    window: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds (TRAINWATT_BASELINE_WINDOW_S).")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this host's idle power now, while no job runs, for the reports that follow."""
+    from app.cli import calibrate as calibration
+
+    settings = load(baseline_window_s=window, data_dir=data_dir)
+    try:
+        idle = calibration.calibrate(settings, _complain)
+    except calibration.UncalibratedError as error:
+        _complain(str(error))
+        raise typer.Exit(NOT_DONE) from None
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        _print_json(idle.model_dump(mode="json"))
+    else:
+        _print(lambda _: tables.idle_power(idle))
 
 
 @cli.command()

@@ -9,11 +9,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.units import NONE, quantity
+from app.cli.units import NONE, per_cent, quantity
 from app.cli.watch import says
 from app.domain.hosts import Host
 from app.domain.jobs import Job
-from app.domain.readings import ComponentFacts
+from app.domain.readings import ComponentFacts, IdlePower
+from app.domain.reports import Baseline
 from app.domain.specs import ExplicitSize, Size
 
 WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
@@ -93,13 +94,14 @@ def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
 
 def hosts(items: Iterable[Host]) -> Table:
     """One line a host: its hardware, how its energy is read, what it does."""
-    made = table("Host", "Hardware", "Energy is read", "State", "Last seen")
+    made = table("Host", "Hardware", "Energy is read", "Idle", "State", "Last seen")
     for host in items:
         made.add_row(
             host.name,
             f"{host.facts.cpu_model or 'unknown CPU'}, {host.facts.logical_cpus} CPUs, "
             f"{host.facts.memory_gib:.0f} GiB",
             _sensors(host),
+            _idle(host.baseline),
             _state(host),
             ago(host.last_seen),
         )
@@ -115,6 +117,27 @@ def _sensors(host: Host) -> str:
 
 def _method(part: ComponentFacts) -> str:
     return f"{part.method.value} ({part.reason})" if part.reason else part.method.value
+
+
+def _idle(baseline: Baseline | None) -> str:
+    if baseline is None or baseline.power_w is None:
+        return NONE
+    over = f" over {baseline.window_s:.0f} s" if baseline.window_s else ""
+    return f"{quantity(baseline.power_w, 'W')} {baseline.method.value}{over}"
+
+
+def idle_power(idle: IdlePower) -> Table:
+    """What a calibration found, a line each."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, watts in (("CPU", idle.cpu_w), ("GPU", idle.gpu_w)):
+        if watts is not None:
+            grid.add_row(name, quantity(watts, "W"))
+    grid.add_row("Window", f"{idle.window_s:.0f} s, up to {moment(idle.taken_at)}")
+    if idle.others_share is not None:
+        grid.add_row("Others", f"{per_cent(idle.others_share)} of the host's CPU time")
+    return grid
 
 
 def _state(host: Host) -> str:

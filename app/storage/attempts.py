@@ -65,7 +65,7 @@ class _Kept:
 class AttemptRecords(Database):
     """The attempts; nothing is written of one that was fenced."""
 
-    async def claim(self, job_id: str, host: str) -> Job | None:
+    async def claim(self, job_id: str, host: str, stage: Stage = Stage.STARTING) -> Job | None:
         """Take a waiting job: it runs, and its attempt is one more; null if it does not wait."""
         async with self.transaction() as connection:
             taken = await connection.execute(
@@ -73,7 +73,7 @@ class AttemptRecords(Database):
                 .where(jobs.c.id == job_id, jobs.c.status == JobStatus.QUEUED.value)
                 .values(
                     status=JobStatus.RUNNING.value,
-                    stage=Stage.STARTING.value,
+                    stage=stage.value,
                     attempt=jobs.c.attempt + 1,
                     host=host,
                     started_at=sa.func.coalesce(jobs.c.started_at, sa.func.now()),
@@ -96,10 +96,12 @@ class AttemptRecords(Database):
                 )
             )
 
-    async def begin_attempt(self, job_id: str, attempt: int, readings: Readings) -> Standing:
+    async def begin_attempt(
+        self, job_id: str, attempt: int, readings: Readings, *, stage: Stage = Stage.STARTING
+    ) -> Standing:
         """Store what is known of an attempt before its readings, and its first readings."""
         async with self.transaction() as connection:
-            standing = await _write(connection, job_id, attempt, {})
+            standing = await _write(connection, job_id, attempt, {"stage": stage.value})
             if standing is Standing.FENCED:
                 return standing
             await connection.execute(

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from app.accounting.report import energy_j
 from app.domain.errors import MeterError, TrainwattError, UnavailableError
-from app.domain.jobs import Job, JobError, JobStatus
+from app.domain.jobs import Job, JobError, JobStatus, Stage
+from app.domain.readings import Reading
 from app.domain.reports import AttemptEnergy
 from app.logs import about
 from app.metering.counters import CpuCounters, service_processes
@@ -18,14 +19,17 @@ from app.worker.bench import Bench
 from app.worker.budget import TICK_S, Budget, budget
 from app.worker.gate import host_gate
 from app.worker.journal import Journal
-from app.worker.messages import Ended, Interrupted, Seen
+from app.worker.messages import Ended, Forked, Interrupted, Mark, Seen
 from app.worker.outcome import Cut, oom_kill_count, outcome
 from app.worker.process import Training, fork_server_pid, kill_fork_server, start_fork_server
 from app.worker.recorder import Recorder
+from app.worker.sampling import Sampling
+from app.worker.watchdog import Answer
 
 logger = logging.getLogger(__name__)
 
 WRITE_PERIOD_S = 0.9  # a little less than between ticks, so that none waits for the next
+LOOK_S = 0.25  # between looks at a host that is not quiet
 CUT_S = 5.0  # a killed process is gone in milliseconds, unless it could not be made
 
 
@@ -54,15 +58,31 @@ async def run_job(
     async with (
         store.hold(host, job_id, again=again) as hold,
         host_gate(bench.settings.host_lock),
+        bench.vigil.held(),
     ):
-        job = await again(lambda: store.claim(job_id, bench.host.name))
+        may_begin = await bench.vigil.ready() or bench.settings.quiet_wait_s == 0
+        stage = Stage.STARTING if may_begin else Stage.WAITING_FOR_QUIET
+        earlier = await again(lambda: store.attempts(job_id))
+        job, cancelled = await _whole(again(lambda: store.claim(job_id, bench.host.name, stage)))
         if job is None:
             logger.info("job %s does not wait any more", job_id)
+            if cancelled:
+                raise cancelled
             return
         claimed(job_id)
-        earlier = await again(lambda: store.attempts(job_id))
         with about(job_id=job_id):
-            await Attempt(bench, job, hold, earlier).run()
+            await Attempt(bench, job, hold, earlier).run(cancelled)
+
+
+async def _whole(do: Awaitable[Answer]) -> tuple[Answer, asyncio.CancelledError | None]:
+    """Do it to its end, and the cancellation that came meanwhile: what was claimed is ours."""
+    work, cancelled = asyncio.ensure_future(do), None
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return work.result(), cancelled
 
 
 class Attempt:
@@ -76,36 +96,43 @@ class Attempt:
         counters = CpuCounters(
             fork_server_pid(), service_processes(supervised=bench.settings.supervised)
         )
-        recorder = Recorder(bench.meter, counters)
+        self._counters, self._recorder = counters, Recorder(bench.meter, counters)
         self._bench, self._job, self._hold, self._earlier = bench, job, hold, earlier
         self._budget: Budget = budget(bench, job, earlier)
         tick_s = bench.settings.sample_interval_s
         tick_s = min(tick_s, TICK_S) if self._budget.limited else tick_s
-        self._training = Training(job.spec, bench.cache_dir, recorder, tick_s)
-        self._journal = Journal(bench, job, recorder, tick_s)
+        self._training = Training(job.spec, bench.cache_dir, self._read, tick_s)
+        self._journal = Journal(bench, job, self._recorder, tick_s)
+        self._sampling = Sampling(job.id, tick_s)
         self._written = 0
         self._unsure = False  # whether a write may have been kept without our knowledge
         self._renewed_s = time.monotonic()
         self._failures = bench.watchdog.failures
         self._news = asyncio.Event()
+        self._told_s = 0.0  # of the monotonic clock
+        self._asked = asyncio.Event()  # to end
         self._over = False
         self._hangs = False  # the meter's thread, for good
 
-    async def run(self) -> None:
+    async def run(self, cancelled: asyncio.CancelledError | None = None) -> None:
         """Train, store, finish; a cut run is accounted up to its end.
 
         A cancellation kills the process at once and cuts nothing else: what has begun to be
         stored is stored, and the cancellation is raised after it.
+
+        Args:
+            cancelled: it came already, while the job was claimed.
         """
+        if cancelled:
+            self._interrupt()
         work = asyncio.ensure_future(self._run())
-        cancelled: asyncio.CancelledError | None = None
         with self._bench.watchdog.guard(self._training.kill):
             while not work.done():
                 try:
                     await asyncio.shield(work)
                 except asyncio.CancelledError as error:
                     cancelled = error
-                    self._training.interrupt()
+                    self._interrupt()
         if self._hangs:
             hangs = UnavailableError("the energy meter hangs: a new worker has to measure")
             self._bench.watchdog.lose(hangs)
@@ -115,9 +142,13 @@ class Attempt:
 
     async def _run(self) -> None:
         kills_before = oom_kill_count()
-        self._training.start()
         async with self._writing():
-            cut, ended = await self._train()
+            began = await self._begin()
+            if began:
+                cut, ended = await self._train()
+        if not began:
+            await self._leave()
+            return
         if ended.error is not None:
             logger.error("job %s: the run broke off", self._job.id, exc_info=ended.error)
         interrupted = cut is not None and cut.status is JobStatus.CANCELLED
@@ -134,6 +165,54 @@ class Attempt:
         )
         await self._finish(status, error)
 
+    def _read(self, job: int | None, mark: Mark | None) -> Reading:
+        """Read everything, in the meter's thread."""
+        reading = self._recorder(job, mark)
+        self._bench.vigil.lookout.note(self._counters, reading)
+        self._sampling.read()
+        return reading
+
+    def _interrupt(self) -> None:
+        """End the attempt, wherever it stands."""
+        self._asked.set()
+        self._training.interrupt()
+
+    async def _begin(self) -> bool:
+        """Wait until the host is quiet, for a bounded time, and start; false if asked to end."""
+        vigil, journal, since_s = self._bench.vigil, self._journal, time.monotonic()
+        until_s, waited_s = since_s + self._bench.settings.quiet_wait_s, 0.0
+        while journal.stage is Stage.WAITING_FOR_QUIET:
+            if await vigil.ready() or (left_s := until_s - time.monotonic()) <= 0:
+                journal.stage, self._told_s = Stage.STARTING, 0.0
+            elif await self._is_asked_to_end(min(LOOK_S, left_s)):
+                return False
+            waited_s = time.monotonic() - since_s
+            self._tell()
+        journal.quiet, journal.idle = await vigil.begin(waited_s), vigil.idle
+        if self._asked.is_set():
+            return False
+        self._training.start()
+        return True
+
+    def _tell(self) -> None:
+        """Have the stage written, and a user's wish seen, about once a second."""
+        if time.monotonic() - self._told_s >= WRITE_PERIOD_S:
+            self._told_s = time.monotonic()
+            self._news.set()
+
+    async def _is_asked_to_end(self, within_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), within_s)
+        return self._asked.is_set()
+
+    async def _leave(self) -> None:
+        """End an attempt that has not begun: at its user's wish, or back to the queue."""
+        self._journal.stage = Stage.WAITING_FOR_QUIET
+        if await self._cancel_requested():
+            await self._finish(JobStatus.CANCELLED, None)
+        else:
+            await self._put_back()
+
     async def _cancel_requested(self) -> bool:
         store, job_id = self._bench.store, self._job.id
         return await self._bench.watchdog.retry(lambda: store.cancel_requested(job_id))
@@ -143,8 +222,9 @@ class Attempt:
         timeout_s = self._job.spec.limits.timeout_s
         limit = asyncio.timeout(timeout_s)
         try:
-            async with limit:
-                last = await self._follow()
+            with self._sampling.watched(self._training.interrupt):
+                async with limit:
+                    last = await self._follow()
         except TimeoutError:
             ended = await self._cut()
             if not limit.expired():
@@ -159,13 +239,14 @@ class Attempt:
 
     async def _follow(self) -> Ended | Cut:
         """Take every event until the process has ended, or must."""
-        told_s = -WRITE_PERIOD_S
         while not isinstance(event := await self._training.next(), Ended):
             if isinstance(event, Interrupted):
-                return Cut(status=JobStatus.CANCELLED)
-            if self._journal.take(event) or time.monotonic() - told_s >= WRITE_PERIOD_S:
-                told_s = time.monotonic()
-                self._news.set()
+                return self._sampling.hangs or Cut(status=JobStatus.CANCELLED)
+            if isinstance(event, Forked):
+                self._sampling.begin()
+            if self._journal.take(event):
+                self._told_s = 0.0
+            self._tell()
             if isinstance(event, Seen) and (excess := self._excess()):
                 return excess
         return event
@@ -218,7 +299,7 @@ class Attempt:
     def _end_with(self, writer: "asyncio.Future[None]") -> None:
         """A run of which nothing can be stored any more is ended."""
         if writer.cancelled() or writer.exception():
-            self._training.interrupt()
+            self._interrupt()
 
     async def _write_on(self) -> None:
         while True:
@@ -229,7 +310,7 @@ class Attempt:
                 return
             await self._keep_lock()
             if await self._write() is Standing.CANCELLED:
-                self._training.interrupt()
+                self._interrupt()
 
     async def _keep_lock(self) -> None:
         """Take the locks again where a connection may have been lost.
@@ -247,7 +328,7 @@ class Attempt:
             raise FencedError(f"job {self._job.id}: another worker has its lock")
         if lost:  # what both measure would be the sum: the other one goes on, this one waits
             logger.warning("job %s: another worker measures on this host too", self._job.id)
-            self._training.interrupt()
+            self._interrupt()
 
     async def _write(self) -> Standing:
         """Store what is new; the first write opens the attempt.
@@ -266,7 +347,8 @@ class Attempt:
         new, count = journal.readings[self._written :], len(journal.readings)
         unsure, self._unsure = self._unsure, True
         if self._written == 0 and new:
-            standing = await store.begin_attempt(job.id, job.attempt, journal.record())
+            record, stage = journal.record(), journal.stage
+            standing = await store.begin_attempt(job.id, job.attempt, record, stage=stage)
         else:
             standing = await store.append(
                 job.id,
@@ -280,7 +362,9 @@ class Attempt:
         return standing
 
     async def _finish(self, status: JobStatus, error: JobError | None) -> None:
-        store, job, record = self._bench.store, self._job, self._journal.record()
+        store, journal = self._bench.store, self._journal
+        job = self._job.model_copy(update={"stage": journal.stage})
+        record = None if journal.stage is Stage.WAITING_FOR_QUIET else journal.record()
         status, error, result = await asyncio.to_thread(
             self._bench.conclude, job, record, status, error, self._earlier
         )
@@ -300,8 +384,9 @@ class Attempt:
     async def _put_back(self) -> None:
         """The worker stops or lost its host: the job goes back to the queue, with what it used."""
         await self._write()
-        used_j = energy_j(self._journal.record()) if self._journal.readings else None
-        store, job = self._bench.store, self._job
+        store, job, journal = self._bench.store, self._job, self._journal
+        unread_j = 0.0 if journal.stage is Stage.WAITING_FOR_QUIET else None
+        used_j = energy_j(journal.record()) if journal.readings else unread_j
         await self._bench.watchdog.retry(
             lambda: store.put_back(
                 job.id, job.attempt, ended="stopped", energy_j=used_j, finish_queue_row=False

@@ -3,17 +3,19 @@
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from app import reference
 from app.accounting.report import empty_report, report
-from app.domain.jobs import Job, JobError, JobStatus
+from app.domain.jobs import Job, JobError, JobStatus, Stage
 from app.domain.quantities import CarbonIntensity
 from app.domain.readings import HostFacts, Readings
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.metering.meter import EnergyMeter
 from app.settings import Settings
 from app.storage.store import Store
+from app.worker.vigil import Vigil
 from app.worker.watchdog import Watchdog
 from app.workloads import catalogue
 
@@ -29,6 +31,11 @@ class Bench:
     meter: EnergyMeter
     host: HostFacts
     watchdog: Watchdog = field(default_factory=Watchdog)  # this one never gives up
+
+    @cached_property
+    def vigil(self) -> Vigil:
+        """What is known of the host between jobs: how quiet it is, and its idle power."""
+        return Vigil(self.settings, self.meter, self.host, self.watchdog.lose)
 
     @property
     def cache_dir(self) -> Path:
@@ -119,8 +126,10 @@ class Bench:
         )
 
 
-def _without_energy(job: Job, status: JobStatus) -> AttemptEnergy:
-    """The attempt that ends here, of which no figure is known."""
+def _without_energy(job: Job, status: JobStatus) -> AttemptEnergy | None:
+    """The attempt that ends here, of which no figure is known; null where it has not begun."""
+    if job.stage is Stage.WAITING_FOR_QUIET:
+        return None
     return AttemptEnergy(attempt=job.attempt, ended=status.value, energy_j=None)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,9 +13,17 @@ from app.locks import try_lock
 POLL_S = 0.2
 
 
+def _nothing() -> None:
+    """Wait without a word."""
+
+
 @asynccontextmanager
-async def host_gate(path: Path) -> AsyncIterator[None]:
+async def host_gate(path: Path, on_wait: Callable[[], None] = _nothing) -> AsyncIterator[None]:
     """Wait until no other worker of this host measures, and keep the host until the end.
+
+    Args:
+        path: the lock file.
+        on_wait: called once where another one measures.
 
     Raises:
         UsageError: the lock file cannot be opened; the text says what to do.
@@ -23,8 +31,10 @@ async def host_gate(path: Path) -> AsyncIterator[None]:
     descriptor = _open(path)
     try:
         await asyncio.sleep(max(0.0, _may_take_again_s - time.monotonic()))
-        while not try_lock(descriptor):
-            await asyncio.sleep(POLL_S)
+        if not try_lock(descriptor):
+            on_wait()
+            while not try_lock(descriptor):
+                await asyncio.sleep(POLL_S)
         yield
     finally:
         _give_way(descriptor)

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from app.domain.jobs import Job, Progress, Stage
-from app.domain.readings import Phase, Reading, Readings
+from app.domain.readings import IdlePower, Phase, Quiet, Reading, Readings
 from app.worker.bench import Bench
 from app.worker.messages import Event, Failure, Forked, Seen, Step
 from app.worker.recorder import Recorder
@@ -30,7 +30,9 @@ class Journal:
         self._sample_interval_s = sample_interval_s
         self._training_since_s: float | None = None
         self.readings: list[Reading] = []
-        self.stage = Stage.STARTING
+        self.idle: IdlePower | None = None  # both as they were known when the run began
+        self.quiet: Quiet | None = None
+        self.stage = job.stage or Stage.STARTING
         self.progress: Progress | None = None
         self.failure: Failure | None = None
 
@@ -63,6 +65,9 @@ class Journal:
             sample_interval_s=self._sample_interval_s,
             host=self._bench.host,
             meter=self._bench.meter.facts,
+            governor=self._recorder.governor,
+            idle=self.idle,
+            quiet=self.quiet,
             readings=readings,
         )
 

@@ -13,8 +13,11 @@ import procrastinate
 import psycopg
 from procrastinate.exceptions import ConnectorException
 
-from app.domain.errors import UnavailableError
+from app.accounting import baseline
+from app.accounting.processors import contradiction
+from app.domain.errors import UnavailableError, UsageError
 from app.domain.hosts import Host
+from app.domain.readings import HostFacts
 from app.metering.host import host_facts
 from app.metering.meter import CodecarbonMeter, EnergyMeter
 from app.settings import Settings
@@ -35,9 +38,10 @@ UNREACHABLE = 3  # the exit code
 class Worker:
     """One measuring worker of one host."""
 
-    def __init__(self, settings: Settings, store: Store, meter: EnergyMeter) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, meter: EnergyMeter, facts: HostFacts
+    ) -> None:
         """Announce nothing yet."""
-        facts = host_facts(settings.host_name, known=settings.known_facts())
         self._watchdog = Watchdog(settings.lease_s / 2, _end_now)
         self._bench = Bench(
             settings=settings, store=store, meter=meter, host=facts, watchdog=self._watchdog
@@ -64,11 +68,13 @@ class Worker:
         async with queue.open_async(), asyncio.TaskGroup() as aside:
             beats = aside.create_task(self._beat_on())
             sweeps = aside.create_task(_every(settings.sweep_interval_s, self._sweep))
+            vigil = aside.create_task(self._bench.vigil.keep())
             work = aside.create_task(self._work(queue))
             with self._stopped_by_signals(work, queue.job_manager):
                 await asyncio.wait([work])
             beats.cancel()
             sweeps.cancel()
+            vigil.cancel()
         self._ready = False
         self._watchdog.stop()
         await self._watchdog.ask(self._beat)
@@ -142,15 +148,15 @@ class Worker:
             await self._watchdog.ask(self._beat)
 
     async def _beat(self) -> None:
-        now = datetime.now(UTC)
+        now, host, meter = datetime.now(UTC), self._bench.host, self._bench.meter.facts
         await self._bench.store.beat(
             Host(
-                name=self._bench.host.name,
-                facts=self._bench.host,
-                meter=self._bench.meter.facts,
+                name=host.name,
+                facts=host,
+                meter=meter,
                 labels=self._bench.settings.labels,
                 ready=self._ready,
-                baseline=None,
+                baseline=baseline.of_host(host, meter, self._bench.vigil.idle),
                 started_at=self._started_at,
                 last_seen=now,
                 current_job=self._job,
@@ -179,7 +185,7 @@ def main(settings: Settings, url: str) -> None:
     """Run a worker on a migrated database until it is stopped.
 
     Raises:
-        UsageError: the host's lock file cannot be opened.
+        UsageError: the host's lock file cannot be opened, or a setting contradicts the host.
         UnavailableError: the database or the fork server does not answer.
         MeterError: there is nothing to read energy from.
     """
@@ -187,15 +193,18 @@ def main(settings: Settings, url: str) -> None:
     process.start_fork_server()  # imports for seconds, meanwhile the meter finds its hardware
     meter = CodecarbonMeter()
     try:
-        asyncio.run(_run(settings, url, meter))
+        facts = host_facts(settings.host_name, known=settings.known_facts())
+        if told := contradiction(facts, meter.facts):
+            raise UsageError(told)
+        asyncio.run(_run(settings, url, meter, facts))
     finally:
         meter.close()
 
 
-async def _run(settings: Settings, url: str, meter: EnergyMeter) -> None:
+async def _run(settings: Settings, url: str, meter: EnergyMeter, facts: HostFacts) -> None:
     store = await Store.open(url)
     try:
-        await Worker(settings, store, meter).run(url)
+        await Worker(settings, store, meter, facts).run(url)
     except (ExceptionGroup, ConnectorException) as failed:
         raise _reason(failed) from failed
     finally:

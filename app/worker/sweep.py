@@ -3,7 +3,7 @@
 import logging
 
 from app.accounting.report import energy_j
-from app.domain.jobs import JobError, JobStatus
+from app.domain.jobs import Job, JobError, JobStatus, Stage
 from app.domain.readings import Readings
 from app.storage.store import Orphan
 from app.worker.bench import Bench
@@ -33,8 +33,8 @@ async def _take(bench: Bench, orphan: Orphan) -> None:
 
 async def _put_back(bench: Bench, orphan: Orphan, readings: Readings | None) -> None:
     """Let it run again, unless it has used all that it may."""
-    used_j = energy_j(readings) if readings and readings.readings else None
     job = await bench.store.get(orphan.job_id)
+    used_j = energy_j(readings) if readings and readings.readings else _unread_j(job)
     allowed = budget(bench, job, await bench.store.attempts(orphan.job_id))
     excess = allowed.excess(allowed.spent_j + (used_j or 0.0))
     if excess and excess.status is JobStatus.BUDGET_EXHAUSTED:
@@ -43,6 +43,11 @@ async def _put_back(bench: Bench, orphan: Orphan, readings: Readings | None) -> 
     await bench.store.put_back(
         orphan.job_id, orphan.attempt, ended="lost", energy_j=used_j, finish_queue_row=True
     )
+
+
+def _unread_j(job: Job) -> float | None:
+    """What an attempt without readings has used: nothing where it had not begun, else unknown."""
+    return 0.0 if job.stage is Stage.WAITING_FOR_QUIET else None
 
 
 def _used_up(orphan: Orphan) -> JobError:

@@ -32,7 +32,11 @@ def trainwatt(api_url):
     """Runs one command to its end against the API."""
 
     def run(*arguments, **given):
-        environment = {"TRAINWATT_URL": api_url, **given.pop("environment", {})}
+        environment = {
+            "TRAINWATT_URL": api_url,
+            "TRAINWATT_QUIET_WAIT_S": "0",  # other tests are no quiet neighbours
+            **given.pop("environment", {}),
+        }
         return subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
             env=os.environ | environment,

@@ -376,6 +376,7 @@ def test_an_interrupted_run_leaves_nothing(number, short_dir):
         | {
             "TMPDIR": str(short_dir),
             "TRAINWATT_HOST_LOCK": str(short_dir / "lock"),
+            "TRAINWATT_QUIET_WAIT_S": "0",
             "PYTHONUNBUFFERED": "1",
         },
         stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ from app.cli import tables
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method
+from app.domain.reports import Baseline
 from app.domain.specs import ExplicitSize, JobSpec
 from app.workloads import catalogue
 
@@ -129,3 +130,16 @@ def test_the_catalogue_shows_every_size_and_data_set():
 )
 def test_how_long_ago(seconds, text):
     assert tables.ago(datetime.now(UTC) - timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"method": "measured", "window_s": 60.0}, "20.8 W measured over 60 s"),
+        ({"method": "estimated", "window_s": None}, "20.8 W estimated"),
+        ({"method": "unavailable", "window_s": None, "power_w": None}, " — "),
+    ],
+)
+def test_the_idle_power_of_a_host_is_shown(fields, told):
+    baseline = Baseline(**{"power_w": 20.8, "energy_j": None} | fields)
+    assert told in shown(tables.hosts([HOST.model_copy(update={"baseline": baseline})]))[1]

@@ -85,6 +85,7 @@ def run_service(**settings):
             "TRAINWATT_PORT": "0",
             "TRAINWATT_HOST_LOCK": str(data_dir / "host.lock"),
             "TRAINWATT_SWEEP_INTERVAL_S": "0.5",
+            "TRAINWATT_QUIET_WAIT_S": "0",  # other tests are no quiet neighbours
             **settings,
         }
         with (data_dir / "printed").open("wb") as printed:

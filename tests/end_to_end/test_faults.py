@@ -16,6 +16,7 @@ TRIALS = 50
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_double_or_orphaned(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("TRAINWATT_HOST_LOCK", str(tmp_path / "host.lock"))
+    monkeypatch.setenv("TRAINWATT_QUIET_WAIT_S", "0")
     seed = int(os.environ.get("TRAINWATT_FAULTS_SEED", secrets.randbelow(10**6)))
     with capfd.disabled():
         sys.stdout.write(f"\nseed {seed}\n")

@@ -1,4 +1,4 @@
-"""A warm fork server for the tests of this room, and a meter with a known, flat power."""
+"""For the tests of this room: a warm fork server, a meter of flat power, a load by decree."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ import time
 import pytest
 
 from app.domain.readings import ComponentFacts, MeterFacts, Method
+from app.metering.counters import CpuSeconds
 from app.metering.meter import Energies
 from app.worker import process
 
@@ -46,6 +47,36 @@ def meter():
     return FlatMeter()
 
 
+class Load:
+    """Counters of a host of two CPUs, of which others and the service use the shares given here."""
+
+    def __init__(self):
+        self.others = self.service = 0.0
+        self._others_s, self._service_s, self._since_s = 7.0, 3.0, time.monotonic()
+
+    def use(self, *, others=0.0, service=0.0):
+        self.read(None)
+        self.others, self.service = others, service
+
+    def read(self, job):
+        now_s = time.monotonic()
+        passed_s, self._since_s = now_s - self._since_s, now_s
+        self._others_s += 2 * self.others * passed_s
+        self._service_s += 2 * self.service * passed_s
+        return CpuSeconds(
+            host_busy_s=self._others_s + self._service_s,
+            host_steal_s=0.0,
+            job_cpu_s=None,
+            service_cpu_s=self._service_s,
+            instrument_cpu_s=0.0,
+        )
+
+
+@pytest.fixture
+def load():
+    return Load()
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts workers as processes of their own; what they say is in `said` of the test's folder."""
@@ -57,6 +88,7 @@ def start(tmp_path):
             "TRAINWATT_DATA_DIR": str(tmp_path),
             "TRAINWATT_HOST_NAME": "here",
             "TRAINWATT_HOST_LOCK": str(tmp_path / "lock"),
+            "TRAINWATT_QUIET_WAIT_S": "0",  # other tests are no quiet neighbours
             **settings,
         }
         with (tmp_path / "said").open("ab") as said:

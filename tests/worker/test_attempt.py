@@ -17,7 +17,7 @@ from app.domain.jobs import JobStatus, Stage
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.metering.host import host_facts
-from app.worker import attempt
+from app.worker import attempt, sampling
 from app.worker.attempt import Bench, FencedError, run_job
 from app.worker.process import Training
 from app.worker.sweep import sweep
@@ -33,7 +33,11 @@ GONE_WITHIN_S = 2.0  # the training process of a job that was cancelled
 @pytest.fixture
 def bench(store, meter, fork_server, tmp_path):
     given = settings.load(
-        data_dir=tmp_path, host_lock=tmp_path / "lock", host_name="here", sample_interval_s=0.2
+        data_dir=tmp_path,
+        host_lock=tmp_path / "lock",
+        host_name="here",
+        sample_interval_s=0.2,
+        quiet_wait_s=0,
     )
     return Bench(settings=given, store=store, meter=meter, host=host_facts("here"))
 
@@ -380,6 +384,31 @@ async def test_a_meter_that_hangs_ends_the_job_and_the_worker(
         ["fork server"],
         ["the energy meter hangs: a new worker has to measure"],
     )
+    assert not psutil.Process(child_of(bench)).children()
+
+
+async def test_a_meter_that_gives_no_reading_ends_the_job_by_itself(
+    bench, store, submit, meter, monkeypatch, caplog
+):
+    goes_on = threading.Event()
+    monkeypatch.setattr(sampling, "BEHIND_S", 1.5)
+    monkeypatch.setattr(sampling, "HANGS_S", 3.0)
+    monkeypatch.setattr(attempt, "CUT_S", 0.2)
+    monkeypatch.setattr(attempt, "kill_fork_server", lambda: None)
+    job_id = await submit(epochs=10_000)
+    watched = replace(bench, watchdog=Watchdog(600, lambda _: None))
+    running = asyncio.create_task(run_job(watched, job_id))
+    await until(store, job_id, trains)
+    read, meter.read = meter.read, lambda: (goes_on.wait(), read())[1]
+    await over(running)
+    (thread,) = [it for it in threading.enumerate() if it.name == "meter"]
+    goes_on.set()
+    await asyncio.to_thread(thread.join)
+    job = await store.get(job_id)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "meter_failed")
+    said = [line for line in caplog.messages if "sampling fell behind" in line]
+    assert len(said) == 1
+    assert job_id in said[0]
     assert not psutil.Process(child_of(bench)).children()
 
 

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from app.domain.jobs import JobStatus
+from app.domain.readings import Method
 from app.domain.specs import JobSpec
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.migrate import migrate
@@ -52,6 +53,21 @@ def test_a_country_that_cannot_price_is_said_at_the_start(start, tmp_path, datab
     assert start(database_url, TRAINWATT_COUNTRY_ISO_CODE="QQQ").wait(PATIENCE_S) == 2
     assert "TRAINWATT_COUNTRY_ISO_CODE" in said(tmp_path)
     assert "Traceback" not in said(tmp_path)
+
+
+def test_a_setting_that_contradicts_the_host_is_said_at_the_start(start, tmp_path, database_url):
+    assert start(database_url, TRAINWATT_CPU_GENERATION="pentium").wait(PATIENCE_S) == 2
+    assert "TRAINWATT_CPU_GENERATION" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+async def test_a_host_is_announced_with_its_idle_power(start, store, database_url):
+    start(database_url)
+    (host,) = await until(lambda: ready(store))
+    assert host.baseline is not None
+    assert host.baseline.energy_j is None
+    if host.baseline.method is Method.ESTIMATED:
+        assert host.baseline.power_w > 0
 
 
 async def training(store, **fields):

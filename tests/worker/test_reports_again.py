@@ -33,6 +33,7 @@ def bench(store, meter, fork_server, tmp_path):
         host_lock=tmp_path / "lock",
         host_name="here",
         sample_interval_s=0.2,
+        quiet_wait_s=0,
         lease_s=0.1,
         heartbeat_s=0.05,
         country_iso_code="FRA",

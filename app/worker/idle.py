@@ -1,0 +1,105 @@
+"""Idle power from a window in which the host did nothing: what the sensors counted in it."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
+from app.metering.meter import Energies
+from app.worker.quiet import QUIET_SHARE, Look, Lookout
+
+STEP_S = 0.5  # in which the counter of a sensor that lives has risen
+GAP_S = 5.0  # without a sample: the host slept, or something else had the meter
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The energy counters, and who used the CPUs up to then."""
+
+    look: Look
+    cpu_j: float | None
+    gpu_j: float | None
+
+
+def has_sensor(meter: MeterFacts) -> bool:
+    """Whether a sensor counts a component, so that its idle power can be measured."""
+    return Method.MEASURED in {meter.cpu.method, meter.gpu.method}
+
+
+class Window:
+    """The newest samples of a host without a job, a window's length of them.
+
+    A time in which others or the service were busy moves out of it at its other end.
+    """
+
+    def __init__(self, meter: MeterFacts, lookout: Lookout, length_s: float) -> None:
+        """Nothing is sampled yet."""
+        self._meter, self._lookout, self._length_s = meter, lookout, length_s
+        self._samples: deque[Sample] = deque()
+
+    def add(self, look: Look, energies: Energies) -> None:
+        """Add what was read at a look; after a gap the window begins anew."""
+        samples = self._samples
+        if samples and look.t_s - samples[-1].look.t_s > GAP_S:
+            samples.clear()
+        samples.append(Sample(look=look, cpu_j=energies.cpu_j, gpu_j=energies.gpu_j))
+        while len(samples) > 1 and look.t_s - samples[1].look.t_s >= self._length_s:
+            samples.popleft()
+
+    @property
+    def span_s(self) -> float:
+        """How much of it there is."""
+        looks = [sample.look.t_s for sample in self._samples]
+        return looks[-1] - looks[0] if looks else 0.0
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._samples.clear()
+
+    def idle(self, least_s: float, *, disturbed: bool = False) -> IdlePower | None:
+        """The idle power over the longest part up to now that is long enough, quiet and readable.
+
+        Args:
+            least_s: seconds that it must cover.
+            disturbed: whether it is taken although others or the service were busy meanwhile.
+        """
+        samples = tuple(self._samples)
+        for start, first in enumerate(samples):
+            if samples[-1].look.t_s - first.look.t_s < least_s:
+                return None
+            found = self._over(samples[start:])
+            busy = max(found.others_share or 0.0, found.service_share or 0.0) > QUIET_SHARE
+            if (disturbed or not busy) and (found.cpu_w, found.gpu_w) != (None, None):
+                return found
+        return None
+
+    def _over(self, samples: Sequence[Sample]) -> IdlePower:
+        first, last = samples[0].look, samples[-1].look
+        others, service = self._lookout.shares(first, last)
+        times_s = [sample.look.t_s for sample in samples]
+        return IdlePower(
+            taken_at=datetime.now(UTC),
+            window_s=round(last.t_s - first.t_s, 3),
+            cpu_w=_power_w(self._meter.cpu, times_s, [sample.cpu_j for sample in samples]),
+            gpu_w=_power_w(self._meter.gpu, times_s, [sample.gpu_j for sample in samples]),
+            others_share=round(others, 6),
+            service_share=round(service, 6),
+        )
+
+
+def _power_w(
+    facts: ComponentFacts, times_s: Sequence[float], joules: Sequence[float | None]
+) -> float | None:
+    """Mean power of a component; null where no sensor counts it, or its counter stood still."""
+    known = [value for value in joules if value is not None]
+    if facts.method is not Method.MEASURED or len(known) < len(times_s):
+        return None
+    step = 0
+    for here in range(1, len(known)):
+        if times_s[here] - times_s[step] < STEP_S:
+            continue
+        if known[here] <= known[step]:
+            return None
+        step = here
+    return round((known[-1] - known[0]) / (times_s[-1] - times_s[0]), 6) if step else None
