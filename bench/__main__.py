@@ -2,7 +2,18 @@
 
 import argparse
 
-from bench import demo, events, fit, idle, instrument, latency, scale, throughput
+from bench import (
+    contention,
+    demo,
+    events,
+    fit,
+    idle,
+    instrument,
+    latency,
+    scale,
+    sensors,
+    throughput,
+)
 from bench.record import write
 
 BENCHES = {
@@ -10,6 +21,8 @@ BENCHES = {
     "events": events.run,
     "fit": fit.run,
     "instrument": instrument.run,
+    "sensors": sensors.run,
+    "contention": contention.run,
     "idle": idle.run,
     "scale": scale.run,
     "throughput": throughput.run,

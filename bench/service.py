@@ -52,8 +52,12 @@ def service(**settings: str) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="trainwatt-bench-") as folder:
         data_dir = Path(folder)
         data_dir.chmod(0o755)  # started by root, the database runs as another user
-        ours = {"TRAINWATT_DATA_DIR": folder, "TRAINWATT_PORT": "0", **settings}
-        environment = os.environ | ours
+        ours = {
+            "TRAINWATT_DATA_DIR": folder,
+            "TRAINWATT_PORT": "0",
+            "TRAINWATT_QUIET_WAIT_S": "0",  # a bench disturbs itself, and waits for nobody
+        }
+        environment = os.environ | ours | settings
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve"], env=environment, stdout=subprocess.DEVNULL
         )
