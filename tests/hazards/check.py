@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
-from hazards import HAZARDS, Hazard
+from hazard import Hazard
+from hazards import HAZARDS
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "tests", "bench", "docs", "pyproject.toml", "README.md")
