@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.accounting import components
+from app.accounting import cpu
 from app.accounting.assumptions import DEFAULT
-from app.accounting.components import Part, Parts
+from app.accounting.components import ram_idle_w
+from app.accounting.parts import Part, Parts
 from app.domain.readings import HostFacts, IdlePower, MeterFacts, Method
 from app.domain.reports import Baseline
 
@@ -35,7 +36,7 @@ def of_parts(found: Parts, idle: IdlePower | None, duration_s: float) -> Baselin
     """
     drawn = [(part.component.method, part.idle_w) for part in found.known]
     main = {part.component.method for part in (found.cpu, found.gpu) if part.joules is not None}
-    guessed = not components.GUESSES.isdisjoint(found.cpu.codes)
+    guessed = not cpu.GUESSES.isdisjoint(found.cpu.codes)
     baseline = _baseline(drawn, main, idle, guessed=guessed)
     if baseline.power_w is None:
         return baseline
@@ -52,8 +53,8 @@ def of_host(host: HostFacts, meter: MeterFacts, idle: IdlePower | None) -> Basel
     """
     by_sensor = {} if idle is None else {"cpu": idle.cpu_w, "gpu": idle.gpu_w}
     by_model = {
-        "cpu": components.cpu_idle_w(host, meter.cpu, DEFAULT),
-        "ram": components.ram_idle_w(host, meter.ram, DEFAULT),
+        "cpu": cpu.idle_w(host, meter.cpu, DEFAULT),
+        "ram": ram_idle_w(host, meter.ram, DEFAULT),
     }
     methods = {"cpu": meter.cpu.method, "gpu": meter.gpu.method, "ram": meter.ram.method}
     readable = {name: method for name, method in methods.items() if method not in UNREADABLE}
@@ -62,7 +63,7 @@ def of_host(host: HostFacts, meter: MeterFacts, idle: IdlePower | None) -> Basel
         for name, method in readable.items()
     ]
     main = {method for name, method in readable.items() if name != "ram"}
-    guessed = components.cpu_guessed(host, meter.cpu, DEFAULT)
+    guessed = cpu.guessed(host, meter.cpu, DEFAULT)
     return _baseline(drawn, main, idle, guessed=guessed)
 
 

@@ -1,6 +1,6 @@
 """What energy costs in CO2e, and codecarbon's own accounting of the same window."""
 
-from app.accounting.components import Parts
+from app.accounting.parts import Parts
 from app.domain.quantities import CarbonIntensity, co2e_g, kwh_from_joules
 from app.domain.reports import Emissions, Energy, StockCodecarbon
 

@@ -7,7 +7,8 @@ alone, so they are taken once an attempt from the same accounting, and a sample 
 from dataclasses import dataclass
 
 from app.accounting.assumptions import DEFAULT
-from app.accounting.components import Part, Parts, parts
+from app.accounting.components import parts
+from app.accounting.parts import Part, Parts
 from app.domain.events import PowerSample
 from app.domain.readings import Reading, Readings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.accounting import series
-from app.accounting.components import Part, Parts
+from app.accounting.parts import Part, Parts
 from app.domain.readings import Phase, Readings
 from app.domain.reports import PhaseReport, PowerSeries
 

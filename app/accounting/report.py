@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from app.accounting import carbon, efficiency, phases, series, trust
 from app.accounting.assumptions import DEFAULT, AssumptionSet
 from app.accounting.baseline import NO_BASELINE, above_idle, of_parts
-from app.accounting.components import Part, Parts, parts, without_figure
+from app.accounting.components import parts
+from app.accounting.parts import Part, Parts, without_figure
 from app.accounting.phases import Span, whole
 from app.accounting.processors import generation
 from app.domain.jobs import JobStatus

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.accounting import conditions, series
-from app.accounting.components import Parts
+from app.accounting.parts import Parts
 from app.domain.jobs import JobStatus
 from app.domain.readings import Method, Readings
 from app.domain.reports import AttemptEnergy, Grade, Trust, TrustReason

@@ -5,6 +5,7 @@ from hazard import Hazard
 COMPONENTS = "tests/accounting/test_components.py"
 SERIES = "tests/accounting/test_series.py"
 REFERENCE = "tests/test_reference.py"
+CPU = "tests/accounting/test_cpu.py"
 
 HAZARDS = (
     Hazard(
@@ -30,17 +31,17 @@ HAZARDS = (
     ),
     Hazard(
         name="whole-socket-billed",
-        file="app/accounting/components.py",
+        file="app/accounting/cpu.py",
         old='Correction(name="socket_share", factor=share,',
         new='Correction(name="socket_share", factor=1.0,',
-        test=f"{COMPONENTS}::test_xeon_guest_of_known_tdp",
+        test=f"{CPU}::test_xeon_guest_of_known_tdp",
     ),
     Hazard(
         name="guess-billed-for-every-socket",
-        file="app/accounting/components.py",
+        file="app/accounting/cpu.py",
         old="Correction(name=GUESS_PER_SOCKET, factor=1 / sockets,",
         new="Correction(name=GUESS_PER_SOCKET, factor=1.0,",
-        test=f"{COMPONENTS}::test_a_guess_is_billed_once_and_not_for_every_socket",
+        test=f"{CPU}::test_a_guess_is_billed_once_and_not_for_every_socket",
     ),
     Hazard(
         name="fact-that-is-no-number",
@@ -89,7 +90,7 @@ HAZARDS = (
     ),
     Hazard(
         name="sensor-lost-in-a-sum",
-        file="app/accounting/components.py",
+        file="app/accounting/parts.py",
         old="    joules = _sensor_fault(name, readings) or series.cumulative(\n",
         new="    joules = series.cumulative(\n",
         test="tests/accounting/test_components.py::test_a_faulty_sensor_behind_a_sum_that_goes_on",
@@ -110,10 +111,10 @@ HAZARDS = (
     ),
     Hazard(
         name="mirrored-socket-left-out",
-        file="app/accounting/components.py",
+        file="app/accounting/cpu.py",
         old='    return replace(part, component=component, partial=True, codes=("sensor_left_out",))\n',
         new="    return part\n",
-        test="tests/accounting/test_components.py::test_a_socket_that_is_left_out_is_named_and_the_rest_still_counts",
+        test="tests/accounting/test_cpu.py::test_a_socket_that_is_left_out_is_named_and_the_rest_still_counts",
     ),
     Hazard(
         name="service-counted-as-others",
@@ -131,7 +132,7 @@ HAZARDS = (
     ),
     Hazard(
         name="models-range-ignored",
-        file="app/accounting/components.py",
+        file="app/accounting/cpu.py",
         old="        high_j=max(codecarbon[-1], *(m.high_j for m in envelope)),\n",
         new="        high_j=codecarbon[-1],\n",
         test="tests/accounting/test_hosts.py::test_the_interval_holds_every_published_model_at_the_hosts_share",
@@ -148,7 +149,7 @@ HAZARDS = (
         file="app/accounting/processors.py",
         old="    return None if whole is None else tdp_w * threads(host) / whole\n",
         new="    return tdp_w\n",
-        test="tests/accounting/test_components.py::test_a_known_tdp_takes_the_place_of_a_guess",
+        test="tests/accounting/test_cpu.py::test_a_known_tdp_takes_the_place_of_a_guess",
     ),
     Hazard(
         name="baseline-without-idle-power",

@@ -42,7 +42,7 @@ HAZARDS = (
     ),
     Hazard(
         name="too-short-for-a-figure",
-        file="app/accounting/components.py",
+        file="app/accounting/parts.py",
         old="    if t_s[-1] < TOO_SHORT_S:\n",
         new="    if t_s[-1] < 0:\n",
         test=f"{COMPONENTS}::test_too_short",
