@@ -107,3 +107,29 @@ def test_on_this_host_with_nothing_replaced(meter, fork_server):
     assert reading.memory_used_gib > 0
     assert reading.job_memory_gib > 0
     assert reading.instrument_cpu_s > 0
+
+
+@pytest.mark.parametrize(
+    ("took_s", "asked", "moment_s"),
+    [
+        ((0.0002, 0.0007), 2, 0.00035),
+        ((0.0002, 0.0150, 0.0003), 3, 0.01515),
+        ((0.0002, 0.0150, 0.0400), 3, 0.0075),
+        ((0.0100, 0.0100, 0.0200), 3, 0.01),  # a GPU's driver takes its time, and that is usual
+    ],
+)
+def test_a_reading_that_was_held_up_is_done_once_more(parts, took_s, asked, moment_s):
+    recorder, waits = parts.recorder(), iter(took_s)
+    joules = parts._joules
+
+    def slow():
+        parts.now_s += next(waits)
+        return joules()
+
+    parts._joules = slow
+    recorder._meter = Named(slow)
+    recorder(None, None)
+    began_s = parts.now_s
+    reading = recorder(7, None)
+    assert parts.asked.count("joules") == asked
+    assert reading.t_s + recorder._zero_s - began_s == pytest.approx(moment_s, abs=1e-6)
