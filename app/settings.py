@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     # a quiet host, and its idle power
     quiet_wait_s: Annotated[float, Field(ge=0, le=10)] = 10
     baseline_window_s: Annotated[float, Field(ge=1, le=3600)] = 60
-    baseline_short_s: Annotated[float, Field(ge=1, le=10)] = 5
+    baseline_short_s: Annotated[float, Field(ge=1, le=10, validate_default=True)] = 5
     baseline_max_age_s: Annotated[float, Field(gt=0)] = 86_400
 
     # what the user knows of the host better than it shows
@@ -88,6 +88,14 @@ class Settings(BaseSettings):
         heartbeat_s = info.data.get("heartbeat_s")
         if heartbeat_s is not None and value < 2 * heartbeat_s:
             raise ValueError(f"expected at least twice TRAINWATT_HEARTBEAT_S ({heartbeat_s:g} s)")
+        return value
+
+    @field_validator("baseline_short_s")
+    @classmethod
+    def _fits_into_the_window(cls, value: float, info: ValidationInfo) -> float:
+        window_s = info.data.get("baseline_window_s")
+        if window_s is not None and value > window_s:
+            raise ValueError(f"expected at most TRAINWATT_BASELINE_WINDOW_S ({window_s:g} s)")
         return value
 
     @field_validator("labels", mode="before")

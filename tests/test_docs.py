@@ -5,13 +5,16 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 import app.api
 from app import reference
 from app.accounting.trust import REASONS
 from app.api.problems import Kind
+from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.settings import Settings
 
@@ -33,6 +36,34 @@ def test_no_setting_is_invented():
 def test_every_reason_has_its_grade_meaning_and_cure(code):
     reason = REASONS[code]
     assert f"| `{code}` | {reason.grade} | {reason.meaning} {reason.what_to_do} |" in README
+
+
+def _limits():
+    """The table of what each reason is read off: codes and fields of every row."""
+    table = _section("Reading a report").partition("| condition | code |")[2].partition("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        _, _, codes, fields, _ = row.split("|")
+        yield re.findall(r"`(\w+)`", codes), re.findall(r"`([a-z_0-9.]+)`", fields)
+
+
+def test_every_reason_has_its_field_and_limit():
+    codes = [code for found, _ in _limits() for code in found]
+    assert sorted(codes) == sorted(REASONS)
+
+
+def test_every_field_of_a_limit_is_one_of_the_report():
+    of_readings = {"range_j", "too_short", "performance"}
+    of_parts = {"reason", "ended", "energy_j", "gpu", "ram"}  # of a component, or of an attempt
+    for field in {field for _, fields in _limits() for field in fields}:
+        model = EnergyReport
+        for name in field.split(".") if field not in of_readings | of_parts else ():
+            assert name in model.model_fields, field
+            told = model.model_fields[name].annotation
+            model = next((kind for kind in (told, *get_args(told)) if _is_model(kind)), None)
+
+
+def _is_model(kind):
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _section(title):

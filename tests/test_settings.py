@@ -76,3 +76,9 @@ def test_an_empty_fact_is_none(monkeypatch):
     monkeypatch.setenv("TRAINWATT_CPU_TDP_W", "")
     monkeypatch.setenv("TRAINWATT_CPU_GENERATION", " ")
     assert settings.load().known_facts() == KnownFacts()
+
+
+def test_a_short_window_fits_into_the_whole_one():
+    with pytest.raises(UsageError, match=r"TRAINWATT_BASELINE_SHORT_S.*BASELINE_WINDOW_S \(4 s\)"):
+        settings.load(baseline_window_s=4)
+    assert settings.load(baseline_window_s=4, baseline_short_s=4).baseline_short_s == 4

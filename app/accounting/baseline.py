@@ -94,6 +94,8 @@ def _baseline(
         method=Method.MEASURED if measured and main == {Method.MEASURED} else modelled,
         window_s=None if window is None else window.window_s,
         taken_at=None if window is None else window.taken_at,
+        others_share=None if window is None else window.others_share,
+        service_share=None if window is None else window.service_share,
     )
 
 

@@ -1,12 +1,17 @@
 """The conditions of a run, from its readings: who used the CPU, what was missed, what drifted."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from app.accounting import series
 from app.domain.readings import Reading, Readings
 
+# Of the host's CPU time: above it others, or the service, are busy, whether in a run, before it or
+# in an idle window. Benchmarks as MLPerf want a quiet host; the bound is our judgement (2026).
+BUSY_SHARE = 0.05
 WATCHED_SHARE = 0.5  # of the run that CPU-seconds must cover to say something of it
 WARM_UP_S = 60.0  # in which every chip gets warmer; what drifts later is judged
+DRIFT_SAMPLES = 10  # temperatures in each compared part, at least: single ones are noise
 WRAP_MARGIN = 1.5  # on the largest power that a sensor showed, for what it did unseen
 WRAP_POWER_W = 500.0  # what a sensor may have seen at least: the largest rated power of a socket
 WRAP_SPAN_S = 0.1  # shorter spans say little of a power
@@ -22,6 +27,21 @@ def contention_share(readings: Readings) -> float | None:
     return _share(readings, _others_s)
 
 
+def others_over_job(readings: Readings) -> float | None:
+    """CPU-seconds of others over those of the job, within the readings that have all counters.
+
+    On a host of many CPUs a small share of its CPU time may be much beside a small job. Null where
+    the readings cover too little of the run, as above, and where the job used nothing in them.
+    """
+    counted = [(r, used_s) for r in readings.readings if (used_s := _others_s(r)) is not None]
+    if not _cover(readings, [reading.t_s for reading, _ in counted]):
+        return None
+    job_s = _gain([reading.job_cpu_s for reading, _ in counted])
+    others_s = _gain([used_s for _, used_s in counted])
+    ratio = others_s / job_s if job_s and others_s is not None else math.inf
+    return ratio if math.isfinite(ratio) else None
+
+
 def service_share(readings: Readings) -> float | None:
     """CPU-seconds of API, worker, database and fork server over the host's; null as above."""
     return _share(readings, lambda reading: reading.service_cpu_s)
@@ -32,11 +52,16 @@ def _share(readings: Readings, of: Callable[[Reading], float | None]) -> float |
     known = [
         (reading.t_s, used) for reading in readings.readings if (used := of(reading)) is not None
     ]
-    duration_s = series.times(readings)[-1]
-    window_s = known[-1][0] - known[0][0] if known else 0.0
-    if window_s <= 0 or window_s < WATCHED_SHARE * duration_s:
+    if not _cover(readings, [t_s for t_s, _ in known]):
         return None
+    window_s = known[-1][0] - known[0][0]
     return max(0.0, known[-1][1] - known[0][1]) / (window_s * max(1, readings.host.host_cpus))
+
+
+def _cover(readings: Readings, known_s: Sequence[float]) -> bool:
+    """Whether the readings at these moments span enough of the run to speak for it."""
+    window_s = known_s[-1] - known_s[0] if known_s else 0.0
+    return window_s > 0 and window_s >= WATCHED_SHARE * series.times(readings)[-1]
 
 
 def _others_s(reading: Reading) -> float | None:
@@ -94,9 +119,10 @@ def largest_gap_s(readings: Readings) -> float | None:
 
 
 def drift_c(readings: Readings) -> float | None:
-    """By how much CPU or GPU got warmer after the first minute; null where it was not seen.
+    """By how much CPU or GPU got warmer after the first minute, in °C; null where it was not seen.
 
-    The mean of the last quarter of what is left of the run, less that of its first quarter.
+    The mean of the last quarter of what is left of the run, less that of its first quarter, each of
+    at least ten temperatures.
     """
     t_s = series.times(readings)
     left_s = t_s[-1] - WARM_UP_S
@@ -126,7 +152,7 @@ def _mean(
         for t, value in zip(t_s, values, strict=True)
         if value is not None and begin_s <= t <= end_s
     ]
-    return sum(known) / len(known) if known else None
+    return sum(known) / len(known) if len(known) >= DRIFT_SAMPLES else None
 
 
 def wrapped(readings: Readings) -> bool:

@@ -21,6 +21,7 @@ from app.domain.reports import Component, Correction, ExcludedModel, ModelFigure
 
 GUESS_PER_SOCKET = "guess_per_socket"
 KNOWN_TDP = "known_tdp"
+WHOLE_SOCKET = "billed for whole sockets: which share of them this virtual machine has is not known"
 GUESSES = frozenset({"cpu_power_guessed", "cpu_generation_unknown"})  # no fact of the CPU in it
 
 
@@ -135,6 +136,7 @@ def _modelled_cpu(readings: Readings, raw: tuple[float, ...], a: AssumptionSet) 
         interval="published_models",
         method=billing.method,
         source=facts.source if by_model is None else model.name,
+        reason=WHOLE_SOCKET if by_model is None and billing.share is None else None,
         corrections=billing.corrections if by_model is None else (),
         models={"codecarbon": point(codecarbon[-1]), **_figures(envelope)},
         excluded=_excluded(readings, raw[-1], billing, a),

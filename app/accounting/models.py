@@ -82,7 +82,7 @@ def specpower(host: HostFacts, generation: str | None, a: AssumptionSet) -> Powe
     return PowerModel(
         name=f"{SPECPOWER}, {generation or unknown}",
         low=_from_wall(threads, ((0, row.idle_low_w), (1, row.full_low_w)), threads, a),
-        central=_from_wall(threads, ((0, row.idle_w), (1, row.full_w)), threads, a),
+        central=_from_wall(threads, ((0, row.idle_w), (1, row.full_w)), threads, a, falls=True),
         high=tuple((load, watts * widest) for load, watts in high),
     )
 
@@ -114,7 +114,7 @@ def _tdp_table(host: HostFacts, tdp_w: float, a: AssumptionSet) -> PowerModel:
     return PowerModel(
         name=TDP_TABLE,
         low=_from_wall(tdp_w, a.tdp_share_low, threads, a),
-        central=_from_wall(tdp_w, a.tdp_share, threads, a),
+        central=_from_wall(tdp_w, a.tdp_share, threads, a, falls=True),
         high=_from_wall(tdp_w, a.tdp_share_high, threads, a),
     )
 
@@ -125,21 +125,39 @@ def _boavizta(tdp_w: float, a: AssumptionSet) -> PowerModel:
     return PowerModel(name=BOAVIZTA, low=points, central=points, high=points)
 
 
-def _from_wall(factor: float, points: PowerPoints, threads: int, a: AssumptionSet) -> PowerPoints:
-    """Wall watts × factor as component watts: ÷ 1.33, and the servers' RAM taken off once."""
-    ram_w = threads * a.server_ram_gb_per_thread * a.server_ram_w_per_gb
-    return tuple((load, factor * watts / a.wall_factor - ram_w) for load, watts in points)
+def _from_wall(
+    factor: float, points: PowerPoints, threads: int, a: AssumptionSet, *, falls: bool = False
+) -> PowerPoints:
+    """Wall watts × factor as component watts: ÷ 1.33, and the servers' RAM taken off once.
+
+    Args:
+        factor: on the points' watts, or their shares.
+        points: of the wall, by load.
+        threads: hardware threads, each with its RAM.
+        a: the constants.
+        falls: whether the RAM draws less with less load, as in the central curves.
+    """
+    gb, busy_w = threads * a.server_ram_gb_per_thread, a.server_ram_w_per_gb
+    idle_w = a.ram_low_w_per_gb if falls else busy_w
+    ram_w = ((0.0, gb * idle_w), (1.0, gb * busy_w))
+    return tuple(
+        (load, factor * watts / a.wall_factor - interpolate(ram_w, load)) for load, watts in points
+    )
 
 
 def energy(model: PowerModel, loads: Sequence[Load]) -> ModelEnergy:
-    """A model's joules over the loads; where the load is not known, from no load to full load."""
+    """A model's joules over the loads; where the load is not known, from no load to full load.
+
+    The high line takes off more RAM than the central one at little load: the higher of both counts.
+    """
     usual = _usual_load(loads)
+    central_j = None if usual is None else _sum_j(model.central, loads, usual)
     lines = (model.low, model.central, model.high)
     return ModelEnergy(
         name=model.name,
         low_j=_sum_j(model.low, loads, 0.0),
-        central_j=None if usual is None else _sum_j(model.central, loads, usual),
-        high_j=_sum_j(model.high, loads, 1.0),
+        central_j=central_j,
+        high_j=max(_sum_j(model.high, loads, 1.0), central_j or 0.0),
         net_low_j=min(_net_j(line, loads, 0.0) for line in lines),
         net_high_j=max(_net_j(line, loads, 1.0) for line in lines),
     )
@@ -174,12 +192,13 @@ def cumulative(model: PowerModel, readings: Readings) -> tuple[float, ...] | Non
     usual = _usual_load(loads)
     if usual is None:
         return None
+    total_j = _sum_j(model.central, loads, usual)  # as in the interval, to the last digit
     points, t_s, joules = [(0.0, 0.0)], 0.0, 0.0
     for span in loads:
         t_s, joules = t_s + span.duration_s, joules + _joules(model.central, span, usual)
         points.append((t_s, joules))
-    between = [min(interpolate(points, t), joules) for t in series.times(readings)[1:-1]]
-    return (0.0, *between, joules)
+    between = [min(interpolate(points, t), total_j) for t in series.times(readings)[1:-1]]
+    return (0.0, *between, total_j)
 
 
 def _usual_load(loads: Sequence[Load]) -> float | None:

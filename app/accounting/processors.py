@@ -44,6 +44,8 @@ _NAMES: tuple[tuple[str, str], ...] = (
 # name that a hypervisor gives says nothing here. A server's "96-Core Processor" is none of them.
 _CLIENT = r"(?<!-)\b(?:Core|Ryzen|Threadripper|Athlon|Phenom|Celeron|Pentium|Atom|Ultra)\b"
 
+X86_VENDORS = frozenset({"AuthenticAMD", "GenuineIntel", "HygonGenuine", "CentaurHauls"})
+
 # A server's TDP is configurable within a quarter at most: what is further off is another thing,
 # as the sum of two sockets, or a virtual machine's part of one.
 TDP_FACTOR = 1.5
@@ -223,7 +225,10 @@ def _wrong_generation(host: HostFacts) -> str | None:
 
 
 def _wrong_core(host: HostFacts) -> str | None:
+    """Only an x86 CPU says for sure whether a hypervisor is below it."""
     if host.known.vcpu_is_core is None or host.virtual_machine:
+        return None
+    if host.cpu_vendor not in X86_VENDORS:
         return None
     return (
         "TRAINWATT_VCPU_IS_CORE says what a virtual machine's CPU is, and this host is none: "

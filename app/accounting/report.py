@@ -119,11 +119,12 @@ def _measured(
     found = parts(readings, assumptions)
     spans = phases.spans(readings, found)
     duration_s = series.times(readings)[-1]
+    baseline = of_parts(found, readings.idle, duration_s)
     this = AttemptEnergy(attempt=readings.attempt, ended=status.value, energy_j=_total(found.known))
     attempts = (*earlier, this)
     return _Run(
         parts=found,
-        baseline=of_parts(found, readings.idle, duration_s),
+        baseline=baseline,
         known=readings.host.known,
         spans=spans,
         started_at=readings.started_at,
@@ -131,7 +132,7 @@ def _measured(
         duration_s=duration_s,
         power=phases.power(readings, found),
         attempts=attempts,
-        trust=trust.trust(readings, found, status, attempts),
+        trust=trust.trust(readings, found, baseline, status, attempts),
         environment=_environment(readings, spans),
         readings_sha256=readings.sha256(),
     )
@@ -295,6 +296,7 @@ def _environment(readings: Readings, spans: tuple[Span, ...]) -> Environment:
         cpu_model=host.cpu_model,
         cpu_generation=generation(host),
         logical_cpus=host.logical_cpus,
+        host_cpus=host.host_cpus,
         memory_gib=host.memory_gib,
         gpus=host.gpus,
         os=host.os,
@@ -302,6 +304,7 @@ def _environment(readings: Readings, spans: tuple[Span, ...]) -> Environment:
         tensorflow=tensorflow if isinstance(tensorflow, str) else None,
         codecarbon=readings.meter.codecarbon,
         threads=whole(setup, "threads"),
+        sample_interval_s=readings.sample_interval_s,
         execution={
             name: value
             for name, value in setup.items()

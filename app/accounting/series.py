@@ -47,12 +47,23 @@ def cumulative(
     if sampled and any(joules is None for joules in counter):
         return Fault("counter_lost", "the power that is added up could not be read for a time")
     known = [(t, j) for t, j in zip(t_s, counter, strict=True) if j is not None]
-    if any(after[1] < before[1] for before, after in zip(known, known[1:], strict=False)):
-        return Fault("counter_jumped", "the counter went backwards")
+    if (fault := _backwards(counter)) is not None:
+        return fault
     if sensor and _longest_standstill_s(known) > STOPPED_S:
         return Fault("counter_stopped", f"the counter stood still for over {STOPPED_S:g} s")
     start_j = counter[0]
     return tuple(joules - start_j for joules in _filled(t_s, counter))
+
+
+def _backwards(counter: Sequence[float | None]) -> Fault | None:
+    """Why a value is below the one before it: lost in between, or set back; null: none is."""
+    known = [(n, joules) for n, joules in enumerate(counter) if joules is not None]
+    for (one, before), (two, after) in zip(known, known[1:], strict=False):
+        if after < before and two > one + 1:
+            return Fault("counter_lost", "the counter gave no value in between, and began anew")
+        if after < before:
+            return Fault("counter_jumped", "the counter went backwards")
+    return None
 
 
 def _filled(t_s: Sequence[float], counter: Sequence[float | None]) -> Iterator[float]:

@@ -9,42 +9,52 @@
 | E | a part is missing or known to be wrong: a lower or an upper bound |
 | F | there is no figure |
 
-Each code has one line of this table, and each condition one bound, which is in its sentence:
+What each code is read off, so that the grade can be worked out from the report alone (README.md has
+it in words):
 
 | from the report | code |
 |---|---|
+| `readings_sha256` is null | `never_started`, `not_run_again`, `no_readings`, by `attempts` |
+| `energy.total_j` is null, and nothing was too short | `no_figure` |
 | a component's `method` is unavailable | its cause: `too_short`, `…_unavailable`, `counter_…` |
-| a component's `reason` says that a sensor is not counted | `sensor_left_out` |
+| a measured component has a `reason` | `sensor_left_out` |
 | `energy.cpu.method` is estimated or assumed | `cpu_power_guessed`, `…_modelled`, `…_unknown` |
-| `trust.contention_share` > 0.05, or null | `contention`, `contention_unknown` |
+| a modelled CPU has a `reason` | `socket_share_unknown` |
+| `energy.gpu.method`, `energy.ram.method` is assumed | `gpu_power_assumed`, `ram_power_assumed` |
+| `trust.contention_share` > 0.05, or `trust.others_over_job` > 0.5 | `contention` |
+| `trust.contention_share` is null | `contention_unknown` |
 | `trust.service_share` > 0.05 | `service_busy` |
-| `trust.steal_s` > 0.01 × `duration_s` × the host's CPUs | `steal` |
-| `trust.largest_sample_gap_s` > 2 × the sampling interval | `sample_gap` |
+| `trust.quiet_at_start` is false | `not_quiet` |
+| `trust.swapped_mib` > 16 | `swapping` |
+| `trust.steal_s` > 0.01 × `duration_s` × `environment.host_cpus` | `steal` |
+| `trust.largest_sample_gap_s` > 2 × `environment.sample_interval_s` | `sample_gap` |
+| `trust.temperature_drift_c` > 10 | `temperature_drift` |
+| `trust.governor` is not null and not performance | `governor` |
 | `duration_s` < 60 | `short_run` |
 | `status` is not succeeded | `not_finished` |
-| a sensor measures, and `energy.baseline.method` is unavailable | `no_baseline` |
+| some of `attempts` have `energy_j`, and some have not | `spent_incomplete` |
+| `energy.total_j` is there, and `energy.baseline.power_w` is null | `no_baseline` |
+| `energy.baseline.others_share` or `.service_share` > 0.05 | `baseline_disturbed` |
 
-The rest is in the readings: `quiet`, `idle`, `governor`, `swapped_mib`, the temperatures,
-`sensors_j`.
+`counter_wrapped` alone needs the readings: gaps between them, and `meter.sensors` with `range_j`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.accounting import conditions, series
+from app.accounting.conditions import BUSY_SHARE
 from app.accounting.parts import Parts
 from app.domain.jobs import JobStatus
-from app.domain.readings import Method, Readings
-from app.domain.reports import AttemptEnergy, Grade, Trust, TrustReason
+from app.domain.readings import Readings
+from app.domain.reports import AttemptEnergy, Baseline, Grade, Trust, TrustReason
 
 SHORT_RUN_S = 60.0  # MLPerf Power (2024): under 60 s a run is indicative
-CONTENTION_SHARE = 0.05  # of the host's CPU-seconds, used by others
+OTHERS_OVER_JOB = 0.5  # CPU-seconds of others over the job's: a third of what both used
 STEAL_SHARE = 0.01  # of the host's CPU-seconds, taken by the hypervisor
-SERVICE_SHARE = 0.05  # of the host's CPU-seconds, used by the service itself
 SAMPLE_GAP_INTERVALS = 2.0  # of the sampling interval: one reading was missed
 SWAPPED_MIB = 16.0  # in and out during the run: less is housekeeping
 DRIFT_C = 10.0  # after the first minute: a chip that is throttled soon, or was cold
-IDLE_SHARE = 0.05  # of the host's CPU-seconds in the idle window, used by others or the service
 STEADY_GOVERNOR = "performance"
 
 
@@ -106,8 +116,9 @@ REASONS: dict[str, Reason] = {
     ),
     "counter_lost": Reason(
         "E",
-        "An energy counter gave no value at the start or the end, or a power that is added up "
-        "could not be read in between, so its component is left out.",
+        "An energy counter gave no value at the start or the end, or began anew after a time "
+        "without one, or a power that is added up could not be read in between, so its component "
+        "is left out.",
         "Run the job again; if it stays, look at the worker's log.",
     ),
     "counter_jumped": Reason(
@@ -163,8 +174,8 @@ REASONS: dict[str, Reason] = {
     ),
     "contention": Reason(
         "D",
-        "Other programs used more than 5 % of the host's CPU time, and their energy is in the "
-        "total.",
+        "Other programs used more than 5 % of the host's CPU time, or more than half of what the "
+        "job itself used, and their energy is in the total.",
         "Run again on a quiet host.",
     ),
     "service_busy": Reason(
@@ -223,8 +234,9 @@ REASONS: dict[str, Reason] = {
     ),
     "no_baseline": Reason(
         "B",
-        "A sensor measures and the host's idle power is not known, so there is no net energy.",
-        "Run `trainwatt calibrate` on a quiet host; the total is not touched.",
+        "The idle power of a component in the total is not known, so there is no net energy.",
+        "Where a sensor measures, run `trainwatt calibrate` on a quiet host; a GPU that is known "
+        "by its rated power alone has no idle power; the total is not touched.",
     ),
     "temperature_drift": Reason(
         "B",
@@ -245,31 +257,47 @@ REASONS: dict[str, Reason] = {
 
 
 def trust(
-    readings: Readings, parts: Parts, status: JobStatus, attempts: Sequence[AttemptEnergy]
+    readings: Readings,
+    parts: Parts,
+    baseline: Baseline,
+    status: JobStatus,
+    attempts: Sequence[AttemptEnergy],
 ) -> Trust:
     """The grade with its reasons, and the conditions that it was read from.
 
     Args:
         readings: of the attempt that the report is of.
         parts: its components.
+        baseline: what the host would have used without it.
         status: how the job ended.
         attempts: all attempts of the job, this one too.
     """
-    seen = Trust(
+    seen = _seen(readings, parts.cpu.component.energy_j)
+    found = _part_codes(parts) | _spent_codes(attempts)
+    found |= _run_codes(series.times(readings)[-1], status)
+    found |= _load_codes(readings, seen) | _condition_codes(readings, seen)
+    return _graded(seen, found | _baseline_codes(parts, baseline))
+
+
+def _seen(readings: Readings, cpu_j: float | None) -> Trust:
+    """The conditions of the run, without a grade yet; `cpu_j`: the CPU's joules."""
+    quiet = readings.quiet
+    return Trust(
         grade="A",
         reasons=(),
         contention_share=conditions.contention_share(readings),
         steal_s=conditions.steal_s(readings),
         largest_sample_gap_s=conditions.largest_gap_s(readings),
         instrument_cpu_s=conditions.instrument_s(readings),
-        instrument_j=conditions.instrument_j(readings, parts.cpu.component.energy_j),
+        instrument_j=conditions.instrument_j(readings, cpu_j),
         service_share=conditions.service_share(readings),
-        waited_for_quiet_s=None if readings.quiet is None else readings.quiet.waited_s,
+        others_over_job=conditions.others_over_job(readings),
+        waited_for_quiet_s=None if quiet is None else quiet.waited_s,
+        quiet_at_start=None if quiet is None else quiet.quiet,
+        swapped_mib=conditions.swapped_mib(readings),
+        temperature_drift_c=conditions.drift_c(readings),
+        governor=readings.governor,
     )
-    found = _part_codes(parts) | _spent_codes(attempts)
-    found |= _run_codes(series.times(readings)[-1], status)
-    found |= _load_codes(readings, seen) | _condition_codes(readings)
-    return _graded(seen, found | _baseline_codes(readings, parts))
 
 
 def without_readings(attempts: Sequence[AttemptEnergy], *, lost: bool) -> Trust:
@@ -327,9 +355,9 @@ def _load_codes(readings: Readings, seen: Trust) -> set[str]:
     codes = set()
     if seen.contention_share is None:
         codes.add("contention_unknown")
-    elif seen.contention_share > CONTENTION_SHARE:
+    elif seen.contention_share > BUSY_SHARE or (seen.others_over_job or 0.0) > OTHERS_OVER_JOB:
         codes.add("contention")
-    if seen.service_share is not None and seen.service_share > SERVICE_SHARE:
+    if seen.service_share is not None and seen.service_share > BUSY_SHARE:
         codes.add("service_busy")
     if seen.steal_s is not None and seen.steal_s > STEAL_SHARE * host_cpu_s:
         codes.add("steal")
@@ -338,27 +366,25 @@ def _load_codes(readings: Readings, seen: Trust) -> set[str]:
     return codes
 
 
-def _condition_codes(readings: Readings) -> set[str]:
+def _condition_codes(readings: Readings, seen: Trust) -> set[str]:
     """What else was not as it should be; what was not watched has no code here."""
-    swapped_mib, drift_c = conditions.swapped_mib(readings), conditions.drift_c(readings)
+    swapped_mib, drift_c = seen.swapped_mib, seen.temperature_drift_c
     found = {
-        "not_quiet": readings.quiet is not None and not readings.quiet.quiet,
+        "not_quiet": seen.quiet_at_start is False,
         "swapping": swapped_mib is not None and swapped_mib > SWAPPED_MIB,
         "temperature_drift": drift_c is not None and drift_c > DRIFT_C,
-        "governor": readings.governor not in {None, STEADY_GOVERNOR},
+        "governor": seen.governor not in {None, STEADY_GOVERNOR},
         "counter_wrapped": conditions.wrapped(readings),
     }
     return {code for code, holds in found.items() if holds}
 
 
-def _baseline_codes(readings: Readings, parts: Parts) -> set[str]:
-    """Whether the idle power of what a sensor measures is known, and was taken on a quiet host."""
-    measured = [part for part in parts.known if part.component.method is Method.MEASURED]
-    if not measured:
+def _baseline_codes(parts: Parts, baseline: Baseline) -> set[str]:
+    """Whether the idle power of what is in the total is known, and was taken on a quiet host."""
+    if not parts.known:
         return set()
-    if any(part.idle_w is None for part in measured):
+    if baseline.power_w is None:
         return {"no_baseline"}
-    idle = readings.idle
-    shares = [] if idle is None else [idle.others_share, idle.service_share]
-    disturbed = any(share is not None and share > IDLE_SHARE for share in shares)
+    shares = (baseline.others_share, baseline.service_share)
+    disturbed = any(share is not None and share > BUSY_SHARE for share in shares)
     return {"baseline_disturbed"} if disturbed else set()

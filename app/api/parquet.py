@@ -28,7 +28,7 @@ def parquet(readings: Readings) -> bytes:
     columns["index"] = Array([row.index for row in rows], DataType.int64())
     columns["ended"] = Array([json.dumps(row.ended) for row in rows], DataType.utf8())
     file = io.BytesIO()
-    about = {METADATA_KEY: readings.model_dump_json(exclude={"readings"})}
+    about = {METADATA_KEY: readings.model_dump_json(exclude={"readings"}, exclude_defaults=True)}
     table = Table.from_pydict(columns, metadata=about)
     # once in the Arrow schema, where pyarrow looks, and once in the footer, where others do
     write_parquet(table, file, compression="zstd(3)", key_value_metadata=about)

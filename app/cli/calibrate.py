@@ -10,10 +10,10 @@ from app.metering.counters import CpuCounters
 from app.metering.host import host_facts
 from app.metering.meter import CodecarbonMeter, EnergyMeter
 from app.settings import Settings
-from app.worker import kept_idle
+from app.worker import baseline_file
 from app.worker.gate import host_gate
 from app.worker.idle import Window, has_sensor
-from app.worker.quiet import QUIET_SHARE, Look, Lookout
+from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
 
 PERIOD_S = 1.0
 
@@ -22,11 +22,12 @@ class UncalibratedError(UsageError):
     """The idle power could not be measured; the text says why and what to do."""
 
 
-def calibrate(settings: Settings, say: Callable[[str], None]) -> IdlePower:
-    """Measure the idle power over `baseline_window_s` while no job runs, and keep it.
+def calibrate(settings: Settings, window_s: float, say: Callable[[str], None]) -> IdlePower:
+    """Measure the idle power while no job runs, and keep it.
 
     Args:
-        settings: the window, the host's lock, and the data directory of the worker.
+        settings: the host's lock, and the data directory of the worker.
+        window_s: how long to measure.
         say: told in a sentence what it waits for.
 
     Raises:
@@ -39,24 +40,28 @@ def calibrate(settings: Settings, say: Callable[[str], None]) -> IdlePower:
         if not has_sensor(meter.facts):
             raise UncalibratedError(_without_sensor(meter.facts))
         host = host_facts(settings.host_name, known=settings.known_facts())
-        return asyncio.run(_alone(settings, host, meter, say))
+        return asyncio.run(_alone(settings, window_s, host, meter, say))
     finally:
         meter.close()
 
 
 async def _alone(
-    settings: Settings, host: HostFacts, meter: EnergyMeter, say: Callable[[str], None]
+    settings: Settings,
+    window_s: float,
+    host: HostFacts,
+    meter: EnergyMeter,
+    say: Callable[[str], None],
 ) -> IdlePower:
     async with host_gate(
         settings.host_lock, lambda: say("a job runs on this host: waiting for its end")
     ):
-        say(f"measuring for {settings.baseline_window_s:g} s: leave the host alone meanwhile")
-        idle = await asyncio.to_thread(measure, host, meter, settings.baseline_window_s)
+        say(f"measuring for {window_s:g} s: leave the host alone meanwhile")
+        idle = await asyncio.to_thread(measure, host, meter, window_s)
         try:
-            kept_idle.write(settings.data_dir, host, meter.facts, idle)
+            baseline_file.write(settings.data_dir, host, meter.facts, idle)
         except OSError as error:
             raise UsageError(
-                f"{settings.data_dir / kept_idle.FILE} cannot be written ({error.strerror}): "
+                f"{settings.data_dir / baseline_file.FILE} cannot be written ({error.strerror}): "
                 "calibrate as the user that the worker runs as, or set TRAINWATT_DATA_DIR"
             ) from error
         return idle
@@ -71,37 +76,37 @@ def measure(host: HostFacts, meter: EnergyMeter, window_s: float) -> IdlePower:
     """
     counters = CpuCounters(None, ())
     first: Look | None = None
-    lookout = Lookout(host.host_cpus, lambda: counters)
-    window = Window(meter.facts, lookout, window_s)
+    load = LoadMonitor(host.host_cpus, lambda: counters)
+    window = Window(meter.facts, load, window_s)
     begin_s = time.monotonic()
     for due_s in [*_steps(window_s), window_s]:
         time.sleep(max(0.0, begin_s + due_s - time.monotonic()))
-        look = lookout.look()
+        look = load.look()
         if look is None:
             raise UncalibratedError(
                 "the CPU-seconds of the host cannot be read, so nobody can say that it is idle"
             )
         window.add(look, meter.read())
         first = first or look
-        _check_quiet(lookout, first, look, window_s)
+        _check_quiet(load, first, look, window_s)
     idle = window.idle(window.span_s, disturbed=True)
     if idle is None:
         raise UncalibratedError(
             "no counter of a sensor has risen: see `trainwatt hosts` for what can be read, or "
             "choose a longer --window"
         )
-    return idle
+    return idle.model_copy(update={"calibrated": True})
 
 
-def _check_quiet(lookout: Lookout, first: Look, last: Look, window_s: float) -> None:
+def _check_quiet(load: LoadMonitor, first: Look, last: Look, window_s: float) -> None:
     """See that others have not used more already than they may in the whole window.
 
     Raises:
         UncalibratedError: they have.
     """
     so_far_s = last.t_s - first.t_s
-    share = lookout.shares(first, last)[0] if so_far_s else 0.0
-    if share * so_far_s > QUIET_SHARE * window_s:
+    share = load.shares(first, last)[0] if so_far_s else 0.0
+    if share * so_far_s > BUSY_SHARE * window_s:
         raise UncalibratedError(
             f"the host is {100 * share:.0f} % busy with other programs: "
             "stop them and calibrate again"

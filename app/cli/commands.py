@@ -336,7 +336,8 @@ def hosts(as_json: AsJson = False) -> None:
 @cli.command()
 def calibrate(
     window: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds (TRAINWATT_BASELINE_WINDOW_S).")
+        float | None,
+        typer.Option(min=1, max=3600, metavar="S", help="Seconds (TRAINWATT_BASELINE_WINDOW_S)."),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -344,9 +345,10 @@ def calibrate(
     """Measure this host's idle power now, while no job runs, for the reports that follow."""
     from app.cli import calibrate as calibration
 
-    settings = load(baseline_window_s=window, data_dir=data_dir)
+    settings = load(data_dir=data_dir)
+    window_s = settings.baseline_window_s if window is None else window
     try:
-        idle = calibration.calibrate(settings, _complain)
+        idle = calibration.calibrate(settings, window_s, _complain)
     except calibration.UncalibratedError as error:
         _complain(str(error))
         raise typer.Exit(NOT_DONE) from None

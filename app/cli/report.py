@@ -72,7 +72,7 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     if (cost := _instrument(report)) is not None:
         yield "Measuring", cost
     if (waited_s := report.trust.waited_for_quiet_s) is not None and waited_s >= 1:
-        yield "Waited", f"{duration(waited_s)} for a quiet host, before the run"
+        yield "Waited", f"{duration(waited_s)} before the run, for a quiet host or its idle power"
     yield "At the plug", _wall(report)
     yield "codecarbon", _stock(report)
     if (assumptions := _assumptions(report)) is not None:

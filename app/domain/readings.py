@@ -109,6 +109,7 @@ class IdlePower(Frozen):
     gpu_w: float | None
     others_share: float | None  # of the host's CPU time that other programs used meanwhile
     service_share: float | None  # and that this service used
+    calibrated: bool = False  # by `trainwatt calibrate`: kept as it is until it is too old
 
 
 class Quiet(Frozen):
@@ -116,7 +117,7 @@ class Quiet(Frozen):
 
     waited_s: float
     others_share: float | None  # of the host's CPU time, in the last second before the run
-    quiet: bool
+    quiet: bool | None  # null: not known yet
 
 
 class Reading(Frozen):

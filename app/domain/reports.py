@@ -61,6 +61,8 @@ class Baseline(Frozen):
     method: Method
     window_s: float | None
     taken_at: datetime | None = None  # UTC, the end of the window
+    others_share: float | None = None  # of the host's CPU time in the window, of other programs
+    service_share: float | None = None  # and of this service
 
 
 class Wall(Frozen):
@@ -190,7 +192,12 @@ class Trust(Frozen):
     instrument_cpu_s: float | None  # CPU-seconds of the worker's whole process
     instrument_j: float | None = None  # the CPU's energy by their share of all CPU-seconds
     service_share: float | None = None  # CPU-seconds of API, database and worker over the host's
+    others_over_job: float | None = None  # CPU-seconds of others over those of the job
     waited_for_quiet_s: float | None = None  # before the run, outside of its duration
+    quiet_at_start: bool | None = None  # whether the host was quiet when the run began
+    swapped_mib: float | None = None  # by the host during the run, in and out
+    temperature_drift_c: float | None = None  # CPU's or GPU's, after the first minute
+    governor: str | None = None  # of the CPU's frequency, when the run began
 
 
 class AttemptEnergy(Frozen):
@@ -208,6 +215,7 @@ class Environment(Frozen):
     cpu_model: str | None
     cpu_generation: str | None
     logical_cpus: int
+    host_cpus: int | None = None  # online on the host; shares are of their time
     memory_gib: float
     gpus: tuple[str, ...]
     os: str
@@ -215,6 +223,7 @@ class Environment(Frozen):
     tensorflow: str | None
     codecarbon: str
     threads: int | None
+    sample_interval_s: float | None = None  # between readings, as they were asked for
     execution: dict[str, str | int | bool] = {}  # what each `auto` of the spec became
 
 

@@ -12,16 +12,56 @@ from app.metering import container
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CPUINFO = Path("/proc/cpuinfo")
+DEVICE_TREE = Path("/proc/device-tree")
+DMI = Path("/sys/class/dmi/id")
 GIB = 1024**3
 
+# How the product or the maker of a virtual machine begins in its firmware's tables: systemd's
+# src/basic/virt.c (read in 2026) but "Oracle Corporation", which makes servers too; beside it what
+# cloud-init looks for ("Alibaba Cloud", "Hetzner"), and Microsoft's and Apple's product names.
+_VIRTUAL = (
+    "Alibaba Cloud",
+    "Amazon EC2",
+    "Apple Virtualization",
+    "BHYVE",
+    "Bochs",
+    "Google Compute Engine",
+    "Hetzner",
+    "Hyper-V",
+    "innotek GmbH",
+    "KubeVirt",
+    "KVM",
+    "OpenStack",
+    "Parallels",
+    "QEMU",
+    "Virtual Machine",
+    "VirtualBox",
+    "VMware",
+    "VMW",
+    "Xen",
+)
+_BARE = "metal"  # in the product name of a cloud's bare machine: "c7g.metal", "m7i.metal-24xl"
 
 NOTHING_KNOWN = KnownFacts()
 
 
 def host_facts(
-    name: str, *, known: KnownFacts = NOTHING_KNOWN, cpuinfo: Path = CPUINFO
+    name: str,
+    *,
+    known: KnownFacts = NOTHING_KNOWN,
+    cpuinfo: Path = CPUINFO,
+    device_tree: Path = DEVICE_TREE,
+    dmi: Path = DMI,
 ) -> HostFacts:
-    """Facts of this host under the name that the settings give it, and what a user knows of it."""
+    """Facts of this host under the name that the settings give it, and what a user knows of it.
+
+    Args:
+        name: of the host, by the settings.
+        known: what a user knows better than it shows.
+        cpuinfo: the kernel's table of CPUs.
+        device_tree: the folder of the firmware's device tree, which few x86 machines have.
+        dmi: the folder of the firmware's names.
+    """
     cpu = _first_cpu(cpuinfo)
     return HostFacts(
         name=name,
@@ -36,12 +76,30 @@ def host_facts(
         host_cpus=os.cpu_count() or 1,
         memory_gib=round(psutil.virtual_memory().total / GIB, 2),
         gpus=_gpus(),
-        virtual_machine="hypervisor" in cpu.get("flags", "").split(),
+        virtual_machine=_virtual(cpu.get("flags", ""), device_tree, dmi),
         container=container.in_container(),
         cpu_quota=container.cpu_quota(),
         memory_limit_gib=_memory_limit_gib(),
         known=known,
     )
+
+
+def _virtual(flags: str, device_tree: Path, dmi: Path) -> bool:
+    """Whether this is a virtual machine: x86 has a flag for that, others only their firmware."""
+    if "hypervisor" in flags.split():
+        return True
+    if (device_tree / "hypervisor").exists() or any(device_tree.glob("fw-cfg@*")):
+        return True
+    product, maker = _firmware(dmi / "product_name"), _firmware(dmi / "sys_vendor")
+    return _BARE not in product and (product.startswith(_VIRTUAL) or maker.startswith(_VIRTUAL))
+
+
+def _firmware(path: Path) -> str:
+    """One of the firmware's names; empty where it has none, or shows it to root only."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def usable_cpus() -> int:

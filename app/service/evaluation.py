@@ -137,7 +137,8 @@ def _evaluate(
     except Exception as fault:
         logger.exception("job %s: its readings cannot be evaluated again", job.id)
         raise _not_again(job, f"cannot be accounted for any more ({fault})") from fault
-    same_run = {"spec_sha256": stored.spec_sha256}  # as it was counted when the job was submitted
+    # As they were counted then: a release that writes specs or readings otherwise renames neither.
+    same_run = {"spec_sha256": stored.spec_sha256, "readings_sha256": stored.readings_sha256}
     return found.model_copy(update=same_run).model_dump_json().encode()
 
 

@@ -58,9 +58,9 @@ async def run_job(
     async with (
         store.hold(host, job_id, again=again) as hold,
         host_gate(bench.settings.host_lock),
-        bench.vigil.held(),
+        bench.idle_monitor.held(),
     ):
-        may_begin = await bench.vigil.ready() or bench.settings.quiet_wait_s == 0
+        may_begin = await bench.idle_monitor.ready() or bench.settings.quiet_wait_s == 0
         stage = Stage.STARTING if may_begin else Stage.WAITING_FOR_QUIET
         earlier = await again(lambda: store.attempts(job_id))
         job, cancelled = await _whole(again(lambda: store.claim(job_id, bench.host.name, stage)))
@@ -168,7 +168,7 @@ class Attempt:
     def _read(self, job: int | None, mark: Mark | None) -> Reading:
         """Read everything, in the meter's thread."""
         reading = self._recorder(job, mark)
-        self._bench.vigil.lookout.note(self._counters, reading)
+        self._bench.idle_monitor.load.note(self._counters, reading)
         self._sampling.read()
         return reading
 
@@ -179,16 +179,16 @@ class Attempt:
 
     async def _begin(self) -> bool:
         """Wait until the host is quiet, for a bounded time, and start; false if asked to end."""
-        vigil, journal, since_s = self._bench.vigil, self._journal, time.monotonic()
+        monitor, journal, since_s = self._bench.idle_monitor, self._journal, time.monotonic()
         until_s, waited_s = since_s + self._bench.settings.quiet_wait_s, 0.0
         while journal.stage is Stage.WAITING_FOR_QUIET:
-            if await vigil.ready() or (left_s := until_s - time.monotonic()) <= 0:
+            if await monitor.ready() or (left_s := until_s - time.monotonic()) <= 0:
                 journal.stage, self._told_s = Stage.STARTING, 0.0
             elif await self._is_asked_to_end(min(LOOK_S, left_s)):
                 return False
             waited_s = time.monotonic() - since_s
             self._tell()
-        journal.quiet, journal.idle = await vigil.begin(waited_s), vigil.idle
+        journal.quiet, journal.idle = await monitor.begin(waited_s), monitor.idle
         if self._asked.is_set():
             return False
         self._training.start()

@@ -15,7 +15,7 @@ from app.domain.reports import AttemptEnergy, EnergyReport
 from app.metering.meter import EnergyMeter
 from app.settings import Settings
 from app.storage.store import Store
-from app.worker.vigil import Vigil
+from app.worker.idle_monitor import IdleMonitor
 from app.worker.watchdog import Watchdog
 from app.workloads import catalogue
 
@@ -33,9 +33,9 @@ class Bench:
     watchdog: Watchdog = field(default_factory=Watchdog)  # this one never gives up
 
     @cached_property
-    def vigil(self) -> Vigil:
+    def idle_monitor(self) -> IdleMonitor:
         """What is known of the host between jobs: how quiet it is, and its idle power."""
-        return Vigil(self.settings, self.meter, self.host, self.watchdog.lose)
+        return IdleMonitor(self.settings, self.meter, self.host, self.watchdog.lose)
 
     @property
     def cache_dir(self) -> Path:

@@ -50,6 +50,19 @@ def _give_way(descriptor: int) -> None:
     _may_take_again_s = time.monotonic() + 1.5 * POLL_S
 
 
+def is_free(path: Path) -> bool:
+    """Whether no worker of this host measures now, as far as the lock file tells.
+
+    Raises:
+        UsageError: the lock file cannot be opened; the text says what to do.
+    """
+    descriptor = _open(path)
+    try:
+        return try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def check_gate(path: Path) -> None:
     """See that the lock file can be opened, before any job needs it.
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
 from app.metering.meter import Energies
-from app.worker.quiet import QUIET_SHARE, Look, Lookout
+from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
 
 STEP_S = 0.5  # in which the counter of a sensor that lives has risen
 GAP_S = 5.0  # without a sample: the host slept, or something else had the meter
@@ -20,11 +20,23 @@ class Sample:
     look: Look
     cpu_j: float | None
     gpu_j: float | None
+    gpu_utilization: float | None = None  # from 0 to 1
 
 
 def has_sensor(meter: MeterFacts) -> bool:
     """Whether a sensor counts a component, so that its idle power can be measured."""
     return Method.MEASURED in {meter.cpu.method, meter.gpu.method}
+
+
+def is_whole(meter: MeterFacts, idle: IdlePower) -> bool:
+    """Whether every sensor has its figure, of a time in which nobody kept the CPUs busy."""
+    pairs = ((meter.cpu, idle.cpu_w), (meter.gpu, idle.gpu_w))
+    known = all(watts is not None for facts, watts in pairs if facts.method is Method.MEASURED)
+    return known and max(idle.others_share or 0.0, idle.service_share or 0.0) <= BUSY_SHARE
+
+
+def _gpu_is_used(samples: "Sequence[Sample]") -> bool:
+    return any((sample.gpu_utilization or 0.0) > BUSY_SHARE for sample in samples)
 
 
 class Window:
@@ -33,17 +45,24 @@ class Window:
     A time in which others or the service were busy moves out of it at its other end.
     """
 
-    def __init__(self, meter: MeterFacts, lookout: Lookout, length_s: float) -> None:
+    def __init__(self, meter: MeterFacts, load: LoadMonitor, length_s: float) -> None:
         """Nothing is sampled yet."""
-        self._meter, self._lookout, self._length_s = meter, lookout, length_s
+        self._meter, self._load, self._length_s = meter, load, length_s
         self._samples: deque[Sample] = deque()
 
-    def add(self, look: Look, energies: Energies) -> None:
+    def add(self, look: Look, energies: Energies, gpu_utilization: float | None = None) -> None:
         """Add what was read at a look; after a gap the window begins anew."""
         samples = self._samples
         if samples and look.t_s - samples[-1].look.t_s > GAP_S:
             samples.clear()
-        samples.append(Sample(look=look, cpu_j=energies.cpu_j, gpu_j=energies.gpu_j))
+        samples.append(
+            Sample(
+                look=look,
+                cpu_j=energies.cpu_j,
+                gpu_j=energies.gpu_j,
+                gpu_utilization=gpu_utilization,
+            )
+        )
         while len(samples) > 1 and look.t_s - samples[1].look.t_s >= self._length_s:
             samples.popleft()
 
@@ -69,14 +88,15 @@ class Window:
             if samples[-1].look.t_s - first.look.t_s < least_s:
                 return None
             found = self._over(samples[start:])
-            busy = max(found.others_share or 0.0, found.service_share or 0.0) > QUIET_SHARE
-            if (disturbed or not busy) and (found.cpu_w, found.gpu_w) != (None, None):
+            if disturbed and (found.cpu_w, found.gpu_w) != (None, None):
+                return found
+            if is_whole(self._meter, found) and not _gpu_is_used(samples[start:]):
                 return found
         return None
 
     def _over(self, samples: Sequence[Sample]) -> IdlePower:
         first, last = samples[0].look, samples[-1].look
-        others, service = self._lookout.shares(first, last)
+        others, service = self._load.shares(first, last)
         times_s = [sample.look.t_s for sample in samples]
         return IdlePower(
             taken_at=datetime.now(UTC),

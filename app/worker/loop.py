@@ -58,6 +58,7 @@ class Worker:
     async def run(self, url: str) -> None:
         """Work until a signal stops it or something that it needs is gone."""
         await self._beat()
+        self._bench.idle_monitor.load.look()  # the first job may come with the end of the warm-up
         await asyncio.to_thread(process.warm_up)
         self._ready = True
         await self._beat()
@@ -68,13 +69,13 @@ class Worker:
         async with queue.open_async(), asyncio.TaskGroup() as aside:
             beats = aside.create_task(self._beat_on())
             sweeps = aside.create_task(_every(settings.sweep_interval_s, self._sweep))
-            vigil = aside.create_task(self._bench.vigil.keep())
+            idle_monitor = aside.create_task(self._bench.idle_monitor.keep())
             work = aside.create_task(self._work(queue))
             with self._stopped_by_signals(work, queue.job_manager):
                 await asyncio.wait([work])
             beats.cancel()
             sweeps.cancel()
-            vigil.cancel()
+            idle_monitor.cancel()
         self._ready = False
         self._watchdog.stop()
         await self._watchdog.ask(self._beat)
@@ -156,7 +157,7 @@ class Worker:
                 meter=meter,
                 labels=self._bench.settings.labels,
                 ready=self._ready,
-                baseline=baseline.of_host(host, meter, self._bench.vigil.idle),
+                baseline=baseline.of_host(host, meter, self._bench.idle_monitor.idle),
                 started_at=self._started_at,
                 last_seen=now,
                 current_job=self._job,

@@ -11,7 +11,7 @@ from app.accounting import assumptions as a
 
 
 def test_the_default_set_is_named_and_versioned():
-    assert (a.DEFAULT.name, a.DEFAULT.version) == ("codecarbon", "2")
+    assert (a.DEFAULT.name, a.DEFAULT.version) == ("codecarbon", "3")
     assert a.SETS[a.DEFAULT.name] is a.DEFAULT
 
 

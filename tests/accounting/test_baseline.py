@@ -64,8 +64,9 @@ def test_the_baseline_and_the_net_follow_the_set(attempt, evaluate):
     energy = evaluate(attempt(), assumptions=SETS["specpower"]).energy
     ram_w = 0.392 * 24 * 2**30 / 1e9
     assert energy.baseline.method is Method.ESTIMATED
-    assert energy.baseline.power_w == pytest.approx(ram_w)  # the CPU's is cut at 0
-    assert energy.net_j == pytest.approx(2 * (1.53 / 1.33 - 0.3528) * 20)
+    idle_w = 2 * (0.28 / 1.33 - 0.9 * 0.10)  # idle RAM is taken off
+    assert energy.baseline.power_w == pytest.approx(ram_w + idle_w)
+    assert energy.net_j == pytest.approx((2 * (1.53 / 1.33 - 0.3528) - idle_w) * 20)
     assert energy.net_low_j <= energy.net_j <= energy.net_high_j
 
 

@@ -55,6 +55,42 @@ def test_a_drift_is_counted_after_the_first_minute(attempt, changed, chip):
     assert warmed(lambda t: 30.0 if t < 100 else None) is None
 
 
+@pytest.mark.parametrize(("samples", "known"), [(9, False), (10, True)])
+@pytest.mark.parametrize("part", ["early", "late"])
+def test_a_drift_of_few_samples_is_noise(attempt, changed, part, samples, known):
+    """Of 180 s: 60 to 90 s are held against 150 to 180 s, one of them with few temperatures."""
+    begin_s = 60.0 if part == "early" else 150.0
+
+    def seen(reading):
+        left_out = begin_s + (samples - 1) * 0.5 < reading.t_s <= begin_s + 30
+        return {"cpu_temperature_c": None if left_out else 30 + reading.t_s / 10}
+
+    found = conditions.drift_c(changed(attempt(seconds=180.0), seen))
+    assert (found is not None) is known
+
+
+def _of_many_cpus(make, others, job):
+    """128 CPUs for a minute: `others` and `job` are CPU-seconds a second."""
+    readings = make.attempt(seconds=60.0, host=make.host(host_cpus=128))
+    return make.changed(
+        readings,
+        lambda r: {
+            "host_busy_s": 50.0 + (others + job) * r.t_s,
+            "job_cpu_s": None if r.t_s == 60 else job * r.t_s,
+        },
+    )
+
+
+def test_others_are_held_against_the_job(make):
+    readings = _of_many_cpus(make, others=6.3, job=1.0)
+    assert conditions.contention_share(readings) == pytest.approx(6.3 / 128)
+    assert conditions.others_over_job(readings) == pytest.approx(6.3)
+    assert conditions.others_over_job(_of_many_cpus(make, others=6.3, job=0.0)) is None
+    assert conditions.others_over_job(make.attempt(load=None)) is None
+    short = make.changed(readings, lambda r: {"job_cpu_s": r.t_s if r.t_s < 29 else None})
+    assert conditions.others_over_job(short) is None
+
+
 def _gap(make, watts, gap_s):
     """A second of 30 W, a gap, and nothing behind it; one package, of 100 kJ."""
     readings = make.measured(seconds=2.0)

@@ -231,12 +231,12 @@ def test_what_is_known_of_a_cpu_leaves_its_sensor_alone(make):
 
 def test_specpower_is_central_at_the_observed_load(attempt):
     found = parts(attempt(load=0.5), SPECPOWER)
-    # two threads at (0.28 + 1.53) / 2 W ÷ 1.33, less 0.9 GB × 0.392 W each
-    assert found.cpu.component.energy_j == pytest.approx(2 * (0.905 / 1.33 - 0.3528) * 20)
+    # two threads at (0.28 + 1.53) / 2 W ÷ 1.33, less 0.9 GB × (0.10 + 0.392) / 2 W each
+    assert found.cpu.component.energy_j == pytest.approx(2 * (0.905 / 1.33 - 0.9 * 0.246) * 20)
     assert found.cpu.component.source == "SPECpower, EPYC 9xx4 (Genoa)"
     assert found.cpu.component.corrections == ()
     assert found.cpu.codes == ("cpu_power_modelled",)
-    assert found.cpu.idle_w == 0.0  # less than the RAM that is taken off
+    assert found.cpu.idle_w == pytest.approx(2 * (0.28 / 1.33 - 0.09))
     assert found.cpu.raw_j == pytest.approx(160.0)
     assert found.ram.component.energy_j == pytest.approx(0.392 * 24 * 2**30 / 1e9 * 20)
     assert found.ram.idle_w == pytest.approx(0.392 * 24 * 2**30 / 1e9)
@@ -255,10 +255,10 @@ def test_specpower_follows_the_load_between_readings(attempt, changed):
     """Idle for 10 s, then full load for 10 s."""
     readings = changed(attempt(), lambda r: {"host_busy_s": 2 * max(0.0, r.t_s - 10)})
     joules = parts(readings, SPECPOWER).cpu.joules
-    full_w = 2 * (1.53 / 1.33 - 0.3528)
-    assert joules[20] == 0.0
-    assert joules[30] == pytest.approx(5 * full_w)
-    assert joules[-1] == pytest.approx(10 * full_w)
+    idle_w, full_w = 2 * (0.28 / 1.33 - 0.09), 2 * (1.53 / 1.33 - 0.3528)
+    assert joules[20] == pytest.approx(10 * idle_w)
+    assert joules[30] == pytest.approx(10 * idle_w + 5 * full_w)
+    assert joules[-1] == pytest.approx(10 * idle_w + 10 * full_w)
 
 
 def test_specpower_of_an_unknown_cpu_rests_on_servers_in_general(attempt, host):

@@ -1,6 +1,8 @@
 """Published models by hand: watts of a host at a load, times one second."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.accounting import assumptions as a
 from app.accounting import models
@@ -28,7 +30,8 @@ def test_half_load_and_none(host):
     half, idle = _watts(host(), 0.5), _watts(host(), 0.0)
     # (0.28 + 1.26) / 2 = 0.77 W at the wall
     assert half["SPECpower, EPYC 9xx4 (Genoa)"][0] == pytest.approx(0.45229, rel=1e-4)
-    assert idle["SPECpower, EPYC 9xx4 (Genoa)"][0] == 0.0  # less than the RAM that is taken off
+    # less than the busy RAM that is taken off at the ends: cut at 0; in the middle it is idle RAM
+    assert idle["SPECpower, EPYC 9xx4 (Genoa)"] == pytest.approx((0.0, 0.24105, 0.24105), abs=1e-5)
     assert half["Green Algorithms"] == (6.0, 12.0, 12.0)
 
 
@@ -45,8 +48,43 @@ def test_an_unknown_cpu_has_the_row_of_all(host):
 def test_a_known_tdp(host):
     found = _watts(host(), 0.5, tdp_w=100.0)
     assert found["Green Algorithms"] == (50.0, 50.0, 50.0)
-    # 100 W × 0.38 / 0.56 / 0.86 ÷ 1.33, less 2 × 0.3528 W
-    assert found["TDP × load table"] == pytest.approx((27.86583, 41.39966, 63.95605), rel=1e-5)
+    # 100 W × 0.38 / 0.56 / 0.86 ÷ 1.33, less 2 × 0.3528 W, and 2 × 0.2214 W in the middle
+    assert found["TDP × load table"] == pytest.approx((27.86583, 41.66246, 63.95605), rel=1e-5)
+
+
+@pytest.mark.parametrize("load", [0.0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("virtual", [True, False])
+@pytest.mark.parametrize("generation", [*a.SPECPOWER, None])
+def test_no_row_and_no_load_is_billed_at_nothing(host, generation, virtual, load):
+    facts = host(virtual_machine=virtual, host_cpus=96)
+    model = models.specpower(facts, generation, a.DEFAULT)
+    found = models.energy(model, [Load(1.0, load)])
+    row = a.SPECPOWER[generation] if generation else a.SPECPOWER_UNKNOWN
+    wall_w = row.idle_w + load * (row.full_w - row.idle_w)
+    expected_w = 96 * (wall_w / 1.33 - 0.9 * (0.10 + 0.292 * load))
+    assert found.central_j == pytest.approx(expected_w)
+    assert found.central_j >= 96 * 0.06
+    assert found.low_j <= found.central_j <= found.high_j
+    assert models.watts(model.central, 0.0) > 0
+
+
+@given(load=st.floats(0, 1), generation=st.sampled_from([*a.SPECPOWER, None]))
+@settings(deadline=None)
+def test_more_load_never_draws_less(host, load, generation):
+    model = models.specpower(host(), generation, a.DEFAULT)
+    assert 0 < models.watts(model.central, 0.0) <= models.watts(model.central, load)
+    assert models.watts(model.low, load) <= models.watts(model.central, load)
+
+
+@pytest.mark.parametrize("load", [0.0, 0.1, 0.5, 1.0])
+def test_the_ends_take_off_busy_ram_at_every_load(host, load):
+    """So that the interval is no narrower than with one RAM figure for all curves."""
+    found = models.energy(
+        models.specpower(host(virtual_machine=False), a.ICE_LAKE, a.DEFAULT), [Load(1.0, load)]
+    )
+    ends = [2 * ((0.92 + load * (full - 0.92)) / 1.33 - 0.3528) for full in (3.55, 4.96)]
+    assert found.low_j == pytest.approx(ends[0])
+    assert found.high_j == pytest.approx(max(ends[1], found.central_j))
 
 
 def test_without_a_load_from_none_to_full(host):

@@ -196,6 +196,8 @@ def test_what_cannot_be_is_said_with_what_to_do(make, known, changes, words):
         ({"cpu_generation": "milan"}, {}),  # a hypervisor may show another model
         ({"cpu_generation": "milan"}, {"cpu_vendor": None}),
         ({"vcpu_is_core": True}, {}),
+        # not x86: whether a hypervisor is below is not known for sure
+        ({"vcpu_is_core": True}, METAL | {"cpu_vendor": None, "cpu_model": None}),
         ({"socket_threads": 2}, {}),
         ({"socket_threads": 4, "vcpu_is_core": True}, {}),
         ({"cpu_tdp_w": 200, "socket_threads": 128}, {}),

@@ -1,5 +1,6 @@
 """What holds of a report whatever the readings are: sums, cuts, prices, and no odd quantity."""
 
+import json
 import math
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from app.accounting import processors
 from app.accounting.assumptions import DEFAULT, GENERATIONS, SETS
 from app.accounting.components import parts
+from app.accounting.trust import REASONS
 from app.domain.jobs import JobStatus
-from app.domain.readings import KnownFacts, Method, Phase, Reading, Readings, Sensor
+from app.domain.readings import KnownFacts, Method, Phase, Quiet, Reading, Readings, Sensor
 from app.domain.reports import AttemptEnergy
+from tests.accounting.grade_by_hand import codes as by_hand
 
 EXAMPLES = settings(max_examples=150, deadline=None)
 EXACT = 1e-9  # relative: what is left of adding up in another order
@@ -276,6 +279,42 @@ def test_the_interval_holds_what_is_central_in_every_set(make, data):
         assert (one.low_j, one.high_j, one.models) == (two.low_j, two.high_j, two.models)
         for part in (one, two):
             assert part.energy_j is None or one.low_j <= part.energy_j <= one.high_j
+
+
+@st.composite
+def conditions(draw, make):
+    """Readings with what an attempt's conditions may be, at and around their bounds."""
+    readings = draw(attempts(make))
+    swapped_mib, drift_c = draw(st.sampled_from([(0, 0), (16, 10), (17, 11), (99, -50)]))
+    last_s = readings.readings[-1].t_s
+    taken = make.changed(
+        readings,
+        lambda r: {
+            "swapped_mib": swapped_mib * (r.t_s == last_s),
+            "cpu_temperature_c": 50 + drift_c * (r.t_s > last_s / 2),
+        },
+    )
+    share = st.sampled_from([None, 0.0, 0.05, 0.051, 1.0])
+    window = {"others_share": draw(share), "service_share": draw(share)}
+    quiet = Quiet(waited_s=1.0, others_share=0.0, quiet=draw(st.booleans()))
+    return taken.model_copy(
+        update={
+            "governor": draw(st.sampled_from([None, "performance", "powersave"])),
+            "idle": readings.idle and readings.idle.model_copy(update=window),
+            "quiet": draw(st.sampled_from([None, quiet])),
+            "sample_interval_s": draw(st.sampled_from([0.25, 1.0, 10.0])),
+        }
+    )
+
+
+@EXAMPLES
+@given(data=st.data(), chosen=CHOSEN, status=st.sampled_from(sorted(JobStatus)))
+def test_the_grade_can_be_worked_out_from_the_report_alone(make, data, chosen, status):
+    readings = data.draw(conditions(make))
+    found = evaluated(make, readings, assumptions=SETS[chosen], status=status)
+    told = {reason.code for reason in found.trust.reasons}
+    assert by_hand(json.loads(found.model_dump_json())) == told - {"counter_wrapped"}
+    assert found.trust.grade == max((REASONS[code].grade for code in told), default="A")
 
 
 def _found(host, meter):

@@ -31,6 +31,8 @@ def test_the_contracts_example(attempt, evaluate):
             "method": Method.ASSUMED,
             "window_s": None,
             "taken_at": None,
+            "others_share": None,
+            "service_share": None,
         }
     )
     assert energy.net_j == pytest.approx(144.0)
@@ -50,10 +52,30 @@ def test_environment_and_identity(attempt, evaluate):
     assert environment.cpu_generation == "EPYC 9xx4 (Genoa)"
     assert (environment.tensorflow, environment.threads) == ("2.21.0", 2)
     assert environment.execution == {"threads": 2, "jit_compile": False}
+    assert (environment.host_cpus, environment.sample_interval_s) == (2, 1.0)
     assert found.readings_sha256 == readings.sha256()
     assert found.spec_sha256 == JobSpec(model_type="cnn").sha256()
-    assert found.assumptions.model_dump() == {"set": "codecarbon", "version": "2", "overrides": {}}
+    assert found.assumptions.model_dump() == {"set": "codecarbon", "version": "3", "overrides": {}}
     assert EnergyReport.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_report_of_an_earlier_release_can_still_be_read(measured, evaluate):
+    """Without what came later, as it was stored then."""
+    now = evaluate(measured()).model_dump(mode="json")
+    later = {
+        "environment": ("host_cpus", "sample_interval_s"),
+        "trust": ("swapped_mib", "temperature_drift_c", "governor", "others_over_job"),
+    }
+    for part, names in later.items():
+        for name in names:
+            del now[part][name]
+    del now["trust"]["quiet_at_start"]
+    for name in ("others_share", "service_share"):
+        del now["energy"]["baseline"][name]
+    old = EnergyReport.model_validate(now)
+    assert old.environment.host_cpus is None
+    assert old.trust.governor is None
+    assert old.energy.baseline.others_share is None
 
 
 def test_what_the_user_knew_better_is_listed_by_setting(attempt, evaluate, host):

@@ -21,6 +21,9 @@ def test_a_missing_value_is_filled_by_time():
         ([0, 1], [None, 1.0], "counter_lost"),
         ([0, 1], [1.0, None], "counter_lost"),
         ([0, 1, 2], [1.0, 5.0, 4.0], "counter_jumped"),
+        ([0, 1, 2, 3], [1.0, 5.0, None, 4.0], "counter_lost"),
+        ([0, 1, 2, 3, 4], [1.0, None, None, -7.0, -6.0], "counter_lost"),
+        ([0, 1, 2, 3, 4], [1.0, None, 3.0, 2.0, 6.0], "counter_jumped"),
         ([0, 1, 2, 3, 4], [1.0, 5.0, 5.0, 5.0, 5.0], "counter_stopped"),
     ],
 )
@@ -28,6 +31,13 @@ def test_faults(t_s, counter, code):
     found = series.cumulative(t_s, counter, sensor=True)
     assert isinstance(found, Fault)
     assert found.code == code
+
+
+def test_a_counter_that_began_anew_after_a_time_without_a_value_says_so():
+    lost = series.cumulative([0, 1, 2, 3], [1.0, 5.0, None, 4.0], sensor=True)
+    assert "gave no value in between" in lost.reason
+    jumped = series.cumulative([0, 1, 2], [1.0, 5.0, 4.0], sensor=True)
+    assert "went backwards" in jumped.reason
 
 
 def test_a_counter_may_stand_still_for_two_seconds_and_a_model_for_ever():

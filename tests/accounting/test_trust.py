@@ -1,10 +1,14 @@
 """Reason codes, the grade they allow, and the conditions behind them."""
 
+import json
+
 import pytest
 
 from app.accounting import trust
+from app.accounting.assumptions import SETS
 from app.domain.jobs import JobStatus
 from app.domain.readings import Quiet
+from tests.accounting.grade_by_hand import codes as by_hand
 
 
 def _codes(report):
@@ -136,6 +140,93 @@ def test_a_condition_has_its_reason_and_lowers_the_grade_of_an_a(make, code):
     found = make.evaluate(CONDITIONS[code](make, sound)).trust
     assert code in {reason.code for reason in found.reasons}
     assert found.grade >= trust.REASONS[code].grade
+
+
+@pytest.mark.parametrize("code", sorted(set(CONDITIONS) - {"counter_wrapped"}))
+def test_a_condition_can_be_read_off_the_report(make, code):
+    found = make.evaluate(CONDITIONS[code](make, make.measured(seconds=100.0)))
+    assert code in by_hand(json.loads(found.model_dump_json()))
+
+
+HOSTS = {
+    "guessed": {},
+    "rated": {"tdp_w": 360.0, "tdp_guessed": False},
+    "server": {"tdp_w": 240.0, "tdp_guessed": False, "cpu_model": "AMD EPYC 7B12"},
+    "unknown": {"cpu_model": "odd", "cpu_family": None, "cpu_model_number": None},
+}
+
+
+@pytest.mark.parametrize("chosen", SETS)
+@pytest.mark.parametrize("load", [None, 0.5])
+@pytest.mark.parametrize("name", HOSTS)
+def test_what_is_modelled_can_be_read_off_the_report(make, name, load, chosen):
+    cpu = {"tdp_w": 8, "tdp_guessed": True} | HOSTS[name]
+    host = make.host(**{key: cpu.pop(key) for key in list(cpu) if key.startswith("cpu_")})
+    facts = make.component(method="assumed", source="codecarbon cpu_load", **cpu)
+    readings = make.attempt(host=host, meter=make.meter(cpu=facts), load=load, seconds=60.0)
+    found = make.evaluate(readings, assumptions=SETS[chosen])
+    assert by_hand(json.loads(found.model_dump_json())) == _codes(found)
+
+
+def _many_cpus(make, others, job):
+    """128 CPUs, of which others use `others` and the job `job`."""
+    readings = make.measured(
+        host=make.host(cpu_vendor="GenuineIntel", virtual_machine=False, host_cpus=128)
+    )
+    return make.changed(
+        readings,
+        lambda r: {
+            "host_busy_s": 50.0 + (others + job) * r.t_s,
+            "job_cpu_s": None if r.t_s == 60 else job * r.t_s,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "job", "told"),
+    [
+        (6.3, 1.0, True),  # 4.9 % of the host, and six times the job
+        (0.51, 1.0, True),
+        (0.49, 1.0, False),
+        (6.3, 100.0, False),
+        (6.5, 100.0, True),  # 5.1 % of the host
+        (6.3, 0.0, False),  # of a job that is not seen to use a CPU there is no share
+    ],
+)
+def test_others_beside_a_small_job_on_many_cpus(make, others, job, told):
+    found = make.evaluate(_many_cpus(make, others, job)).trust
+    assert ("contention" in {reason.code for reason in found.reasons}) is told
+
+
+def test_a_part_without_idle_power_beside_one_with_it_has_no_baseline(make):
+    """RAPL whose idle power is known, and a GPU of which the rated power is all that is known."""
+    readings = make.measured()
+    gpu = make.component(method="assumed", tdp_w=300.0)
+    known = make.evaluate(readings)
+    found = make.evaluate(_meter(readings, gpu=gpu))
+    assert (known.energy.baseline.power_w, known.trust.reasons) == (20.0, ())
+    assert (found.energy.baseline.power_w, found.energy.net_j) == (None, None)
+    assert "no_baseline" in _codes(found)
+
+
+def test_without_a_figure_a_baseline_is_not_missed(make):
+    blind = make.component(method="unavailable", reason="no permission")
+    found = make.evaluate(_meter(make.measured(), cpu=blind))
+    assert "no_baseline" not in _codes(found)
+    assert "no_figure" in _codes(found)
+
+
+def test_the_conditions_behind_a_grade_are_in_the_report(make):
+    readings = make.changed(
+        make.measured(seconds=180.0, idle=make.idle(others_share=0.03, service_share=0.01)),
+        lambda r: {"swapped_mib": r.t_s / 10, "cpu_temperature_c": 30 + r.t_s / 10},
+    )
+    found = make.evaluate(_with(readings, sample_interval_s=0.5))
+    seen, baseline = found.trust, found.energy.baseline
+    assert (seen.swapped_mib, seen.temperature_drift_c) == (pytest.approx(18), pytest.approx(9))
+    assert (seen.governor, seen.quiet_at_start) == ("performance", True)
+    assert (baseline.others_share, baseline.service_share) == (0.03, 0.01)
+    assert (found.environment.host_cpus, found.environment.sample_interval_s) == (2, 0.5)
 
 
 @pytest.mark.parametrize(

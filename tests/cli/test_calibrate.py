@@ -18,10 +18,11 @@ from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
 from app.metering.counters import CpuSeconds
 from app.metering.host import host_facts
 from app.metering.meter import Energies
-from app.worker.kept_idle import File
+from app.worker.baseline_file import File
 
 ABSENT = ComponentFacts(method=Method.ABSENT)
 MEASURED = ComponentFacts(method=Method.MEASURED, source="a sensor")
+WINDOW_S = 1.5
 MODEL = ComponentFacts(method=Method.ESTIMATED, source="a model", tdp_w=100)
 
 
@@ -71,14 +72,15 @@ def meter(monkeypatch):
 def given(tmp_path, monkeypatch):
     for name, value in (("DATA_DIR", tmp_path / "data"), ("HOST_LOCK", tmp_path / "lock")):
         monkeypatch.setenv(f"TRAINWATT_{name}", str(value))
-    return settings.load(baseline_window_s=1.5)
+    return settings.load()
 
 
 def test_the_idle_power_is_kept_for_the_worker(meter, given):
     said = []
-    idle = calibrate(given, said.append)
+    idle = calibrate(given, WINDOW_S, said.append)
     assert idle.cpu_w == pytest.approx(15, rel=0.01)
     assert idle.window_s == pytest.approx(1.5, abs=0.4)
+    assert idle.calibrated
     kept = File(given.data_dir, host_facts(given.host_name), meter.facts, 60)
     assert kept.news() == idle
     assert said == ["measuring for 1.5 s: leave the host alone meanwhile"]
@@ -89,7 +91,7 @@ def test_a_busy_host_is_refused_before_the_end(meter, given, monkeypatch):
     monkeypatch.setattr(Counters, "share", 0.23)
     begin_s = time.monotonic()
     with pytest.raises(UncalibratedError) as refused:
-        calibrate(given.model_copy(update={"baseline_window_s": 60.0}), lambda _: None)
+        calibrate(given, 60.0, lambda _: None)
     assert time.monotonic() - begin_s < 45
     assert re.fullmatch(
         r"the host is 2\d % busy with other programs: stop them and calibrate again",
@@ -102,17 +104,17 @@ def test_a_counter_that_stands_still_is_refused(meter, given):
     still = meter.read()
     meter.read = lambda: still
     with pytest.raises(UncalibratedError, match="no counter of a sensor has risen"):
-        calibrate(given, lambda _: None)
+        calibrate(given, WINDOW_S, lambda _: None)
 
 
 def test_without_a_sensor_it_says_what_is_taken_instead(meter, given):
     meter.facts = meter.facts.model_copy(update={"cpu": MODEL})
     with pytest.raises(UncalibratedError, match="idle figure of the model.*README"):
-        calibrate(given, lambda _: None)
+        calibrate(given, WINDOW_S, lambda _: None)
     denied = ComponentFacts(method=Method.UNAVAILABLE, reason="no permission: chmod it")
     meter.facts = meter.facts.model_copy(update={"cpu": denied})
     with pytest.raises(UncalibratedError, match="no permission: chmod it"):
-        calibrate(given, lambda _: None)
+        calibrate(given, WINDOW_S, lambda _: None)
     assert meter.closed == 2
 
 
@@ -120,7 +122,9 @@ def test_it_waits_for_a_job_and_keeps_the_host(meter, given):
     said, found = [], []
     with given.host_lock.open("w") as job:
         fcntl.flock(job, fcntl.LOCK_EX)
-        waiting = threading.Thread(target=lambda: found.append(calibrate(given, said.append)))
+        waiting = threading.Thread(
+            target=lambda: found.append(calibrate(given, WINDOW_S, said.append))
+        )
         waiting.start()
         deadline_s = time.monotonic() + 60
         while not said:
@@ -142,7 +146,7 @@ def test_a_data_directory_that_cannot_be_written_is_named(meter, given, tmp_path
     (tmp_path / "file").touch()
     elsewhere = given.model_copy(update={"data_dir": tmp_path / "file"})
     with pytest.raises(UsageError, match="TRAINWATT_DATA_DIR"):
-        calibrate(elsewhere, lambda _: None)
+        calibrate(elsewhere, WINDOW_S, lambda _: None)
 
 
 def command(capfd, monkeypatch, *arguments):
@@ -176,7 +180,8 @@ def test_what_cannot_be_measured_is_exit_code_1(meter, given, capfd, monkeypatch
 def test_a_window_out_of_range_is_wrong_use(meter, given, capfd, monkeypatch):
     code, out, err = command(capfd, monkeypatch, "--window", "0")
     assert (code, out) == (2, "")
-    assert "TRAINWATT_BASELINE_WINDOW_S" in err
+    assert "--window" in err
+    assert "greater than or equal to 1" in err
 
 
 def test_on_this_host_it_measures_or_says_why_not(tmp_path, trainwatt):

@@ -249,8 +249,9 @@ def test_other_assumptions_and_what_the_user_knew_are_shown():
 
 @pytest.mark.parametrize(("waited_s", "told"), [(None, False), (0.02, False), (7.0, True)])
 def test_a_wait_for_quiet_is_shown_where_it_was_noticed(waited_s, told):
+    """The same seconds hold the wait for a first idle window, so that both are named."""
     text = _changed(trust={"waited_for_quiet_s": waited_s})
-    assert ("7.00 s for a quiet host, before the run" in text) is told
+    assert ("7.00 s before the run, for a quiet host or its idle power" in text) is told
 
 
 def test_without_a_country_the_option_is_named():

@@ -5,23 +5,23 @@ from hazard import Hazard
 HAZARDS = (
     Hazard(
         name="starts-on-a-busy-host",
-        file="app/worker/vigil.py",
-        old="        return look is None or (self._is_quiet(look) and not self._lacks_idle)\n",
+        file="app/worker/idle_monitor.py",
+        old="        return look is None or (await self._is_quiet() is True and not self._lacks_idle)\n",
         new="        return True\n",
-        test="tests/worker/test_vigil.py::test_a_disturbed_one_is_taken_in_the_end_and_marked",
+        test="tests/worker/test_idle_monitor.py::test_a_disturbed_one_is_taken_in_the_end_and_marked",
     ),
     Hazard(
         name="service-taken-for-others",
-        file="app/worker/quiet.py",
+        file="app/worker/load_monitor.py",
         old="        others_s = (busy_s or 0.0) - (service_s or 0.0) - (counted.job_cpu_s or 0.0)\n",
         new="        others_s = (busy_s or 0.0) - (counted.job_cpu_s or 0.0)\n",
-        test="tests/worker/test_quiet.py::test_the_share_is_that_of_the_last_second_without_the_service",
+        test="tests/worker/test_load_monitor.py::test_the_share_is_that_of_the_last_second_without_the_service",
     ),
     Hazard(
         name="baseline-under-load",
         file="app/worker/idle.py",
-        old="            if (disturbed or not busy) and (found.cpu_w, found.gpu_w) != (None, None):\n",
-        new="            if (found.cpu_w, found.gpu_w) != (None, None):\n",
+        old="            if is_whole(self._meter, found) and not _gpu_is_used(samples[start:]):\n",
+        new="            if True:\n",
         test="tests/worker/test_idle.py::test_a_busy_host_is_not_idle_unless_that_is_taken",
     ),
     Hazard(
@@ -33,16 +33,16 @@ HAZARDS = (
     ),
     Hazard(
         name="baseline-of-another-start",
-        file="app/worker/kept_idle.py",
+        file="app/worker/baseline_file.py",
         old='        if kept.belongs.boot_id != self._belongs.boot_id:\n            return "it was measured before the host was started the last time"\n        if kept.belongs != self._belongs:\n            return "it was measured with other hardware or other sensors"\n',
         new="",
-        test="tests/worker/test_kept_idle.py::test_that_of_another_host_or_start_is_ignored",
+        test="tests/worker/test_baseline_file.py::test_that_of_another_host_or_start_is_ignored",
     ),
     Hazard(
         name="job-and-idle-window-read-at-once",
-        file="app/worker/vigil.py",
+        file="app/worker/idle_monitor.py",
         old="            async with self._alone:\n                await self._tick()\n",
         new="            await self._tick()\n",
-        test="tests/worker/test_vigil.py::test_a_job_holds_the_meter",
+        test="tests/worker/test_idle_monitor.py::test_a_job_holds_the_meter",
     ),
 )

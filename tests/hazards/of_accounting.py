@@ -18,9 +18,16 @@ HAZARDS = (
     Hazard(
         name="counter-jumps-back",
         file="app/accounting/series.py",
-        old="    if any(after[1] < before[1] for",
-        new="    if any(after[1] < before[1] < 0 for",
+        old="        if after < before:\n",
+        new="        if after < before < 0:\n",
         test=f"{SERIES}::test_faults",
+    ),
+    Hazard(
+        name="outage-taken-for-a-jump",
+        file="app/accounting/series.py",
+        old="        if after < before and two > one + 1:\n",
+        new="        if after < before and two < one:\n",
+        test=f"{SERIES}::test_a_counter_that_began_anew_after_a_time_without_a_value_says_so",
     ),
     Hazard(
         name="counter-lost",
@@ -131,6 +138,51 @@ HAZARDS = (
         test="tests/accounting/test_trust.py::test_conditions",
     ),
     Hazard(
+        name="small-job-among-others",
+        file="app/accounting/trust.py",
+        old=" or (seen.others_over_job or 0.0) > OTHERS_OVER_JOB:\n",
+        new=":\n",
+        test="tests/accounting/test_trust.py::test_others_beside_a_small_job_on_many_cpus",
+    ),
+    Hazard(
+        name="drift-of-single-samples",
+        file="app/accounting/conditions.py",
+        old="    return sum(known) / len(known) if len(known) >= DRIFT_SAMPLES else None\n",
+        new="    return sum(known) / len(known) if known else None\n",
+        test="tests/accounting/test_conditions.py::test_a_drift_of_few_samples_is_noise",
+    ),
+    Hazard(
+        name="idle-server-at-nothing",
+        file="app/accounting/models.py",
+        old="    idle_w = a.ram_low_w_per_gb if falls else busy_w\n",
+        new="    idle_w = busy_w\n",
+        test="tests/accounting/test_models.py::test_no_row_and_no_load_is_billed_at_nothing",
+    ),
+    Hazard(
+        name="central-above-its-range",
+        file="app/accounting/models.py",
+        old="        high_j=max(_sum_j(model.high, loads, 1.0), central_j or 0.0),\n",
+        new="        high_j=_sum_j(model.high, loads, 1.0),\n",
+        test="tests/accounting/test_models.py::test_no_row_and_no_load_is_billed_at_nothing",
+    ),
+    Hazard(
+        name="virtual-machine-of-another-architecture",
+        file="app/metering/host.py",
+        old="    return _BARE not in product and (product.startswith(_VIRTUAL) or "
+        "maker.startswith(_VIRTUAL))\n",
+        new="    return False\n",
+        test="tests/metering/test_host.py::test_without_the_flag_of_x86_the_firmware_tells",
+    ),
+    Hazard(
+        name="readings-renamed-by-an-upgrade",
+        file="app/service/evaluation.py",
+        old='    same_run = {"spec_sha256": stored.spec_sha256, "readings_sha256": '
+        "stored.readings_sha256}\n",
+        new='    same_run = {"spec_sha256": stored.spec_sha256}\n',
+        test="tests/service/test_evaluation.py::"
+        "test_readings_that_an_older_release_wrote_otherwise_keep_their_name",
+    ),
+    Hazard(
         name="models-range-ignored",
         file="app/accounting/cpu.py",
         old="        high_j=max(codecarbon[-1], *(m.high_j for m in envelope)),\n",
@@ -140,8 +192,8 @@ HAZARDS = (
     Hazard(
         name="power-supply-counted-twice",
         file="app/accounting/models.py",
-        old="(load, factor * watts / a.wall_factor - ram_w)",
-        new="(load, factor * watts - ram_w)",
+        old="(load, factor * watts / a.wall_factor - interpolate(ram_w, load))",
+        new="(load, factor * watts - interpolate(ram_w, load))",
         test="tests/accounting/test_hosts.py::test_the_interval_holds_every_published_model_at_the_hosts_share",
     ),
     Hazard(
@@ -157,6 +209,14 @@ HAZARDS = (
         old="    if not drawn or len(known_w) < len(drawn):\n",
         new="    if not drawn:\n",
         test="tests/accounting/test_baseline.py::test_a_sensor_without_an_idle_figure_has_no_net",
+    ),
+    Hazard(
+        name="baseline-missing-without-a-word",
+        file="app/accounting/trust.py",
+        old='        return {"no_baseline"}\n',
+        new="        return set()\n",
+        test="tests/accounting/test_trust.py::"
+        "test_a_part_without_idle_power_beside_one_with_it_has_no_baseline",
     ),
     Hazard(
         name="disturbed-baseline-without-a-word",

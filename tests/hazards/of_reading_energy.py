@@ -179,8 +179,8 @@ HAZARDS = (
     Hazard(
         name="held-up-reading-tells-its-moment-badly",
         file="app/worker/recorder.py",
-        old="            found = min(found, self._timed(), key=lambda taken: taken.took_s)\n",
-        new="            pass\n",
+        old="                found = min(found, self._timed(), key=lambda taken: taken.took_s)\n",
+        new="                pass\n",
         test=f"{RECORDER}::test_a_reading_that_was_held_up_is_done_once_more",
     ),
     Hazard(

@@ -38,8 +38,73 @@ def test_a_virtual_epyc(tmp_path):
 def test_a_bare_xeon(tmp_path):
     path = tmp_path / "cpuinfo"
     path.write_text(XEON)
-    facts = host_facts("there", cpuinfo=path)
+    facts = host_facts("there", cpuinfo=path, dmi=tmp_path / "none", device_tree=tmp_path / "none")
     assert (facts.cpu_family, facts.cpu_model_number) == (6, 143)
+    assert not facts.virtual_machine
+
+
+ARM = """processor\t: 0
+BogoMIPS\t: 243.75
+Features\t: fp asimd evtstrm
+CPU implementer\t: 0x41
+"""
+
+
+def _virtual(tmp_path, text, names=(), tree=()):
+    """Whether a host is virtual by its cpuinfo, its firmware's names and its device tree."""
+    cpuinfo, dmi, device_tree = (tmp_path / name for name in ("cpuinfo", "dmi", "tree"))
+    cpuinfo.write_text(text)
+    for folder, files in ((dmi, dict(names)), (device_tree, dict.fromkeys(tree, ""))):
+        folder.mkdir()
+        for name, value in files.items():
+            (folder / name).write_text(f"{value}\n")
+    return host_facts("a", cpuinfo=cpuinfo, dmi=dmi, device_tree=device_tree).virtual_machine
+
+
+@pytest.mark.parametrize(
+    ("maker", "product", "virtual"),
+    [
+        ("QEMU", "KVM Virtual Machine", True),
+        ("QEMU", "Standard PC (Q35 + ICH9, 2009)", True),
+        ("VMware, Inc.", "VMware20,1", True),
+        ("innotek GmbH", "VirtualBox", True),
+        ("Xen", "HVM domU", True),
+        ("Microsoft Corporation", "Virtual Machine", True),
+        ("Microsoft Corporation", "Surface Pro 11", False),
+        ("Google", "Google Compute Engine", True),
+        ("Amazon EC2", "m7g.large", True),
+        ("Amazon EC2", "c7g.metal", False),
+        ("Amazon EC2", "c8g.metal-24xl", False),
+        ("Parallels International GmbH.", "Parallels ARM Virtual Machine", True),
+        ("OpenStack Foundation", "OpenStack Nova", True),
+        ("Alibaba Cloud", "Alibaba Cloud ECS", True),
+        ("Apple Inc.", "Apple Virtualization Generic Platform", True),
+        ("Oracle Corporation", "SUN SERVER X4-2", False),
+        ("GIGABYTE", "R272-P30-JG", False),
+        ("", "", False),
+    ],
+)
+def test_without_the_flag_of_x86_the_firmware_tells(tmp_path, maker, product, virtual):
+    names = {"sys_vendor": maker, "product_name": product}
+    assert _virtual(tmp_path, ARM, names) is virtual
+
+
+@pytest.mark.parametrize(
+    ("tree", "virtual"), [(("hypervisor",), True), (("fw-cfg@9020000",), True), (("cpus",), False)]
+)
+def test_a_device_tree_tells_too(tmp_path, tree, virtual):
+    assert _virtual(tmp_path, ARM, tree=tree) is virtual
+
+
+def test_a_hidden_flag_of_x86_does_not_hide_the_firmware(tmp_path):
+    assert _virtual(tmp_path, XEON, {"sys_vendor": "QEMU"})
+
+
+def test_a_firmware_name_for_root_only_is_none(tmp_path):
+    (tmp_path / "sys_vendor").mkdir()  # reading a folder fails as reading without permission
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(ARM)
+    facts = host_facts("a", cpuinfo=cpuinfo, dmi=tmp_path, device_tree=tmp_path)
     assert not facts.virtual_machine
 
 

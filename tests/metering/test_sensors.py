@@ -267,7 +267,7 @@ def test_a_socket_that_comes_back_is_no_figure_and_the_next_run_is_right(
     attempt = attempt_of(meter, [tick, *lost, tick, lambda: tick(10_000, 10_000)])
     assert attempt.readings[-1].cpu_j is not None
     assert attempt.cpu.component.energy_j is None
-    assert attempt.cpu.codes == ("counter_jumped",)
+    assert attempt.cpu.codes == ("counter_lost",)
     again = attempt_of(meter, [tick, tick])
     assert again.cpu.component.energy_j == pytest.approx(60, rel=1e-5)
 
@@ -347,7 +347,7 @@ def test_a_gpus_counter_has_counted_on_while_it_could_not_be_read(nvml, meter_of
     assert attempt.gpu.component.energy_j == pytest.approx(300, rel=1e-5)
 
 
-def test_a_gpus_counter_that_was_reset_has_jumped(nvml, meter_of, attempt_of):
+def test_a_gpus_counter_that_was_reset_is_lost(nvml, meter_of, attempt_of):
     device = {"counter": Counter(0, 9_000_000_000), "power_w": 50}
     nvml(device)
     meter = meter_of()
@@ -358,7 +358,7 @@ def test_a_gpus_counter_that_was_reset_has_jumped(nvml, meter_of, attempt_of):
 
     attempt = attempt_of(meter, [lambda: None, lambda: device.update(counter=new), draw, draw])
     assert attempt.readings[-1].gpu_j is not None
-    assert attempt.gpu.codes == ("counter_jumped",)
+    assert attempt.gpu.codes == ("counter_lost",)
 
 
 def test_a_device_that_takes_all_others_out_of_codecarbons_sum(nvml, meter_of, attempt_of):

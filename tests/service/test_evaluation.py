@@ -1,5 +1,6 @@
 """Reports evaluated again from stored readings, by a store in memory and by a real one."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -237,7 +238,7 @@ async def test_other_assumptions_count_every_attempt_again(finished, monkeypatch
 async def test_specpower_evaluates_the_same_readings_of_every_attempt(finished):
     store = finished.measured()
     found, stored = json.loads(await ask(store, assumptions="specpower")), json.loads(store.body)
-    assert found["assumptions"] == {"set": "specpower", "version": "1", "overrides": {}}
+    assert found["assumptions"] == {"set": "specpower", "version": "2", "overrides": {}}
     assert found["readings_sha256"] == stored["readings_sha256"]
     energy, before = found["energy"], stored["energy"]
     # two busy CPUs of an unknown server for 8 s: 3.24 W ÷ 1.33, less its RAM
@@ -248,6 +249,19 @@ async def test_specpower_evaluates_the_same_readings_of_every_attempt(finished):
     assert energy["spent_j"] == 2 * energy["total_j"] != before["spent_j"]
     assert sum(phase["energy_j"] for phase in found["phases"]) == pytest.approx(energy["total_j"])
     assert json.loads(await ask(store, assumptions="specpower", pue=1.2)) == found
+
+
+async def test_readings_that_an_older_release_wrote_otherwise_keep_their_name(finished):
+    store = finished.measured()
+    older = readings().model_dump_json().encode()  # defaults too, as bytes were written once
+    named = hashlib.sha256(older).hexdigest()
+    store.found = Readings.model_validate_json(older)
+    stored = json.loads(store.body) | {"readings_sha256": named}
+    assert store.found.sha256() != named
+    store.body = json.dumps(stored).encode()
+    found = json.loads(await ask(store, pue=2.0))
+    assert found["readings_sha256"] == named
+    assert found["emissions"]["pue"] == 2.0
 
 
 @pytest.mark.parametrize("spoilt", ["gone", "none", "counters"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import UsageError
-from app.worker.gate import host_gate
+from app.worker.gate import host_gate, is_free
 
 
 async def test_the_second_waits_for_the_first(tmp_path):
@@ -29,7 +29,7 @@ async def test_who_waits_comes_before_who_has_just_had_it(tmp_path):
     path, turns = tmp_path / "lock", tmp_path / "turns"
     code = (
         "import asyncio, pathlib, sys\n"
-        "from app.worker.gate import host_gate\n"
+        "from app.worker.gate import host_gate, is_free\n"
         "lock, turns = map(pathlib.Path, sys.argv[1:])\n"
         "async def main():\n"
         "    print('waits', flush=True)\n"
@@ -87,7 +87,7 @@ def test_another_user_can_take_the_lock_of_the_first():
         asyncio.run(_enter(root / "lock"))
         code = (
             "import asyncio, os, pathlib, sys\n"
-            "from app.worker.gate import host_gate\n"
+            "from app.worker.gate import host_gate, is_free\n"
             "os.getuid() == 0 and os.setuid(65534)\n"
             "async def main():\n"
             "    async with host_gate(pathlib.Path(sys.argv[1])): print('in')\n"
@@ -107,3 +107,11 @@ async def test_a_path_that_cannot_be_made_says_what_to_do(tmp_path):
 async def _enter(path):
     async with host_gate(path):
         pass
+
+
+async def test_whether_a_worker_measures_now(tmp_path):
+    path = tmp_path / "lock"
+    assert is_free(path)
+    async with host_gate(path):
+        assert not is_free(path)
+    assert is_free(path)

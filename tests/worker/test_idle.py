@@ -4,8 +4,8 @@ import pytest
 
 from app.domain.readings import ComponentFacts, MeterFacts, Method
 from app.metering.meter import Energies
-from app.worker.idle import Window, has_sensor
-from app.worker.quiet import Look, Lookout
+from app.worker.idle import Window, has_sensor, is_whole
+from app.worker.load_monitor import LoadMonitor, Look
 
 ABSENT = ComponentFacts(method=Method.ABSENT)
 MEASURED = ComponentFacts(method=Method.MEASURED, source="a sensor")
@@ -19,11 +19,13 @@ def facts(cpu=MEASURED, gpu=ABSENT):
 
 def window(meter=None, length_s=60.0):
     return Window(
-        meter or facts(), Lookout(CPUS, lambda: pytest.fail("no look is needed")), length_s
+        meter or facts(), LoadMonitor(CPUS, lambda: pytest.fail("no look is needed")), length_s
     )
 
 
-def fill(it, seconds, *, begin_s=0.0, cpu_w=10.0, gpu_w=None, others=0.0, service=0.0):
+def fill(
+    it, seconds, *, begin_s=0.0, cpu_w=10.0, gpu_w=None, others=0.0, service=0.0, gpu_used=None
+):
     """Samples once a second at flat powers and flat shares of the host."""
     for step in range(seconds + 1):
         t_s = begin_s + step
@@ -34,6 +36,7 @@ def fill(it, seconds, *, begin_s=0.0, cpu_w=10.0, gpu_w=None, others=0.0, servic
                 gpu_j=None if gpu_w is None else 9 + gpu_w * t_s,
                 ram_j=None,
             ),
+            gpu_used,
         )
 
 
@@ -113,3 +116,21 @@ def test_a_counter_that_is_lost_is_no_idle_power():
 )
 def test_what_has_a_sensor(cpu, gpu, has):
     assert has_sensor(facts(cpu, gpu)) is has
+
+
+def test_a_gpu_that_somebody_uses_is_not_idle():
+    it = window(facts(gpu=MEASURED))
+    fill(it, 60, gpu_w=400, gpu_used=0.3)
+    assert it.idle(60) is None
+    assert it.idle(60, disturbed=True).gpu_w == 400
+
+
+def test_one_sensor_without_a_figure_leaves_the_window_unfinished():
+    meter = facts(gpu=MEASURED)
+    it = window(meter)
+    fill(it, 30, gpu_w=25)
+    fill(it, 30, begin_s=31.0)
+    assert it.idle(55) is None
+    found = it.idle(55, disturbed=True)
+    assert (found.cpu_w, found.gpu_w) == (10, None)
+    assert not is_whole(meter, found)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from app.domain.errors import MeterError
 from app.domain.readings import ComponentFacts, MeterFacts, Method, Phase
 from app.metering.conditions import Condition
 from app.metering.counters import CpuCounters, CpuSeconds
@@ -133,3 +134,17 @@ def test_a_reading_that_was_held_up_is_done_once_more(parts, took_s, asked, mome
     reading = recorder(7, None)
     assert parts.asked.count("joules") == asked
     assert reading.t_s + recorder._zero_s - began_s == pytest.approx(moment_s, abs=1e-6)
+
+
+def test_a_second_reading_that_fails_costs_nothing(parts):
+    recorder, waits = parts.recorder(), iter((0.0002, 0.015))
+
+    def slow():
+        parts.now_s += next(waits, 0.0)
+        if parts.asked.count("joules") == 2:
+            raise MeterError("the sensor is gone")
+        return parts._joules()
+
+    recorder._meter = Named(slow)
+    recorder(None, None)
+    assert recorder(7, None).cpu_j == 0.333333

@@ -20,8 +20,8 @@ from app.metering.host import host_facts
 from app.worker.attempt import FencedError, run_job
 from app.worker.bench import Bench
 from app.worker.gate import host_gate
+from app.worker.load_monitor import LoadMonitor
 from app.worker.process import Training
-from app.worker.quiet import Lookout
 from app.worker.sweep import sweep
 from app.worker.watchdog import Watchdog
 
@@ -43,8 +43,8 @@ def make(store, meter, load, fork_server, tmp_path):
             **{"baseline_short_s": 1.0} | given,
         )
         bench = Bench(settings=loaded, store=store, meter=meter, host=host_facts("here"))
-        bench.vigil.lookout = Lookout(2, lambda: load)
-        bench.vigil._window._lookout = bench.vigil.lookout
+        bench.idle_monitor.load = LoadMonitor(2, lambda: load)
+        bench.idle_monitor._window._load = bench.idle_monitor.load
         return bench
 
     return make
@@ -82,14 +82,14 @@ async def report_of(store, job_id):
 async def watched(bench):
     """Look as a worker does between jobs, until the last second is known."""
     for _ in range(11):
-        bench.vigil.lookout.look()
+        bench.idle_monitor.load.look()
         await asyncio.sleep(0.1)
 
 
 async def idle_known(bench):
     """A baseline, so that only the load decides."""
-    async with bench.vigil.held():
-        while not await bench.vigil.ready() and bench.vigil.idle is None:
+    async with bench.idle_monitor.held():
+        while not await bench.idle_monitor.ready() and bench.idle_monitor.idle is None:
             await asyncio.sleep(0.1)
 
 
@@ -113,7 +113,7 @@ async def test_on_a_quiet_host_it_begins_at_once(make, store, submit):
     stored = await store.readings(job_id)
     assert (stored.quiet.waited_s, stored.quiet.quiet) == (0, True)
     assert stored.quiet.others_share <= 0.05
-    assert stored.idle == bench.vigil.idle
+    assert stored.idle == bench.idle_monitor.idle
     assert stored.idle.cpu_w == pytest.approx(100, rel=0.05)
 
 
@@ -281,7 +281,7 @@ async def test_without_its_database_it_gives_up(make, store, submit, load):
         host=bench.host,
         watchdog=Watchdog(0.5, told.append),
     )
-    vars(cut)["vigil"] = bench.vigil
+    vars(cut)["idle_monitor"] = bench.idle_monitor
     running = asyncio.create_task(run_job(cut, job_id))
     await until(store, job_id, waits)
     store.append = away

@@ -8,8 +8,8 @@ import pytest
 
 from app.domain.readings import IdlePower
 from app.metering.host import host_facts
-from app.worker import kept_idle
-from app.worker.kept_idle import File
+from app.worker import baseline_file
+from app.worker.baseline_file import File
 
 HOUR_S = 3600.0
 
@@ -31,11 +31,11 @@ def idle(*, age_s=0.0, cpu_w=12.5):
 
 
 def test_what_was_written_is_read_once(tmp_path, host, meter):
-    kept_idle.write(tmp_path / "new", host, meter.facts, found := idle())
+    baseline_file.write(tmp_path / "new", host, meter.facts, found := idle())
     file = File(tmp_path / "new", host, meter.facts, HOUR_S)
     assert file.news() == found
     assert file.news() is None
-    kept_idle.write(tmp_path / "new", host, meter.facts, newer := idle(cpu_w=13.0))
+    baseline_file.write(tmp_path / "new", host, meter.facts, newer := idle(cpu_w=13.0))
     assert file.news() == newer
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["baseline.json"]
 
@@ -55,7 +55,7 @@ def test_there_may_be_none(tmp_path, host, meter, caplog):
     ],
 )
 def test_that_of_another_host_or_start_is_ignored(tmp_path, host, meter, caplog, *, fields, why):
-    kept_idle.write(tmp_path, host.model_copy(update=fields), meter.facts, idle())
+    baseline_file.write(tmp_path, host.model_copy(update=fields), meter.facts, idle())
     with caplog.at_level(logging.INFO):
         assert File(tmp_path, host, meter.facts, HOUR_S).news() is None
     assert why in caplog.text
@@ -63,13 +63,13 @@ def test_that_of_another_host_or_start_is_ignored(tmp_path, host, meter, caplog,
 
 def test_that_of_other_sensors_is_ignored(tmp_path, host, meter):
     cpu = meter.facts.cpu.model_copy(update={"source": "another"})
-    kept_idle.write(tmp_path, host, meter.facts.model_copy(update={"cpu": cpu}), idle())
+    baseline_file.write(tmp_path, host, meter.facts.model_copy(update={"cpu": cpu}), idle())
     assert File(tmp_path, host, meter.facts, HOUR_S).news() is None
 
 
 @pytest.mark.parametrize("age_s", [HOUR_S + 60, -60])
 def test_that_is_too_old_or_of_the_future_is_ignored(tmp_path, host, meter, caplog, age_s):
-    kept_idle.write(tmp_path, host, meter.facts, idle(age_s=age_s))
+    baseline_file.write(tmp_path, host, meter.facts, idle(age_s=age_s))
     with caplog.at_level(logging.INFO):
         assert File(tmp_path, host, meter.facts, HOUR_S).news() is None
     assert "TRAINWATT_BASELINE_MAX_AGE_S" in caplog.text
@@ -81,18 +81,18 @@ def test_an_unreadable_file_is_ignored_with_one_line(tmp_path, host, meter, capl
     file = File(tmp_path, host, meter.facts, HOUR_S)
     assert (file.news(), file.news()) == (None, None)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    kept_idle.write(tmp_path, host, meter.facts, found := idle())
+    baseline_file.write(tmp_path, host, meter.facts, found := idle())
     assert file.news() == found
 
 
 def test_a_folder_that_cannot_be_written_leaves_no_half_a_file(tmp_path, host, meter, monkeypatch):
-    kept_idle.write(tmp_path, host, meter.facts, found := idle())
+    baseline_file.write(tmp_path, host, meter.facts, found := idle())
 
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(kept_idle.Path, "replace", full)
+    monkeypatch.setattr(baseline_file.Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        kept_idle.write(tmp_path, host, meter.facts, idle(cpu_w=99.0))
+        baseline_file.write(tmp_path, host, meter.facts, idle(cpu_w=99.0))
     assert File(tmp_path, host, meter.facts, HOUR_S).news() == found
     assert [path.name for path in tmp_path.iterdir()] == ["baseline.json"]

@@ -10,26 +10,28 @@ import pytest
 from app import settings
 from app.domain.errors import MeterError
 from app.domain.readings import ComponentFacts, IdlePower, Method
+from app.metering.conditions import Condition
 from app.metering.host import host_facts
-from app.worker import kept_idle, vigil
-from app.worker.quiet import Lookout
-from app.worker.vigil import Vigil
+from app.worker import baseline_file, idle_monitor
+from app.worker.gate import host_gate
+from app.worker.idle_monitor import IdleMonitor
+from app.worker.load_monitor import LoadMonitor
 
 LOOK_S = 0.1
 
 
 @pytest.fixture
 def make(tmp_path, meter, load, monkeypatch):
-    """Makes the vigil of a worker with these settings, on a host with the load of `load`."""
-    monkeypatch.setattr(vigil, "PERIOD_S", LOOK_S)
-    monkeypatch.setattr(vigil, "SETTLE_S", 0.0)
+    """Makes the idle_monitor of a worker with these settings, on a host with the load of `load`."""
+    monkeypatch.setattr(idle_monitor, "PERIOD_S", LOOK_S)
+    monkeypatch.setattr(idle_monitor, "SETTLE_S", 0.0)
 
     def make(hangs=pytest.fail, **given):
         given = {"baseline_window_s": 1.0, "baseline_short_s": 1.0} | given
         loaded = settings.load(data_dir=tmp_path, **given)
-        made = Vigil(loaded, meter, host_facts("here"), hangs)
-        made.lookout = Lookout(2, lambda: load)
-        made._window = vigil.Window(meter.facts, made.lookout, loaded.baseline_window_s)
+        made = IdleMonitor(loaded, meter, host_facts("here"), hangs)
+        made.load = LoadMonitor(2, lambda: load)
+        made._window = idle_monitor.Window(meter.facts, made.load, loaded.baseline_window_s)
         return made
 
     return make
@@ -53,14 +55,13 @@ async def until(true):
             await asyncio.sleep(0.02)
 
 
-def an_idle(*, age_s=0.0, window_s=60.0, cpu_w=50.0):
+def an_idle(*, age_s=0.0, window_s=60.0, cpu_w=50.0, **fields):
     return IdlePower(
         taken_at=datetime.now(UTC) - timedelta(seconds=age_s),
         window_s=window_s,
         cpu_w=cpu_w,
         gpu_w=None,
-        others_share=0.0,
-        service_share=0.0,
+        **{"others_share": 0.0, "service_share": 0.0} | fields,
     )
 
 
@@ -152,7 +153,7 @@ async def test_a_job_takes_the_window_so_far(make):
 
 
 async def test_a_job_that_comes_before_waits_for_a_short_one(make):
-    it = make(baseline_short_s=1.5)
+    it = make(baseline_window_s=2.0, baseline_short_s=1.5)
     async with it.held():
         assert not await it.ready()
         looks = 1
@@ -188,10 +189,10 @@ async def test_a_disturbed_one_is_taken_in_the_end_and_marked(make, load):
 async def test_a_worker_takes_a_newer_calibration_up_before_its_next_job(make, tmp_path, meter):
     it = make()
     it.idle = an_idle(age_s=60)
-    kept_idle.write(tmp_path, host_facts("here"), meter.facts, newer := an_idle(cpu_w=42.0))
+    baseline_file.write(tmp_path, host_facts("here"), meter.facts, newer := an_idle(cpu_w=42.0))
     async with it.held():
         assert it.idle == newer
-    kept_idle.write(tmp_path, host_facts("here"), meter.facts, an_idle(age_s=30, cpu_w=1.0))
+    baseline_file.write(tmp_path, host_facts("here"), meter.facts, an_idle(age_s=30, cpu_w=1.0))
     async with it.held():
         assert it.idle == newer
 
@@ -220,7 +221,7 @@ async def test_a_counter_that_stands_still_holds_no_job_for_longer_than_a_short_
 async def test_a_meter_that_hangs_ends_the_worker(make, meter, monkeypatch):
     told, goes_on = [], asyncio.Event()
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(vigil, "HANG_S", 0.2)
+    monkeypatch.setattr(idle_monitor, "HANG_S", 0.2)
     read = meter.read
     meter.read = lambda: (asyncio.run_coroutine_threadsafe(goes_on.wait(), loop).result(), read())[
         1
@@ -236,7 +237,7 @@ async def test_a_full_disk_keeps_the_idle_power_in_memory(make, monkeypatch, cap
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept_idle, "write", full)
+    monkeypatch.setattr(baseline_file, "write", full)
     it = make()
     with caplog.at_level(logging.WARNING):
         async with kept(it):
@@ -251,3 +252,52 @@ async def test_what_a_host_does_not_show_is_null_and_holds_no_job(make, load):
     async with it.held():
         assert await it.ready()
         assert await it.begin(0.0) is None
+
+
+async def test_a_disturbed_one_is_followed_by_a_quiet_one(make):
+    it = make()
+    it.idle = an_idle(others_share=0.2)
+    async with kept(it):
+        await until(lambda: it.idle.others_share == 0)
+
+
+async def test_a_short_calibration_is_left_alone(make, meter):
+    it = make(baseline_window_s=2.0)
+    it.idle = before = an_idle(window_s=1.0, calibrated=True)
+    meter.broken = AssertionError("nobody may read the meter")
+    async with kept(it):
+        await asyncio.sleep(0.5)
+    assert it.idle is before
+
+
+async def test_while_another_worker_measures_the_host_is_not_idle(make, tmp_path):
+    lock = tmp_path / "host.lock"
+    it = make(host_lock=lock)
+    async with host_gate(lock), kept(it):
+        await asyncio.sleep(1.5)
+        assert it.idle is None
+    async with kept(it):
+        await until(lambda: it.idle)
+
+
+async def test_a_gpu_in_use_is_no_quiet_host(make, monkeypatch):
+    it, used = make(), [0.5]
+    monkeypatch.setattr(it, "_host", it._host.model_copy(update={"gpus": ("a GPU",)}))
+    monkeypatch.setattr(
+        it._conditions, "read", lambda job: Condition(gpu_utilization=used[0] if not job else None)
+    )
+    async with it.held():
+        await asyncio.sleep(0.6)
+        for _ in range(15):
+            assert not await it.ready()
+            await asyncio.sleep(LOOK_S)
+        assert (await it.begin(1.0)).quiet is False
+        used[0] = 0.0
+        assert await it.ready()
+
+
+async def test_before_anything_is_known_it_says_so(make):
+    it = make()
+    async with it.held():
+        quiet = await it.begin(0.0)
+    assert (quiet.others_share, quiet.quiet) == (None, None)

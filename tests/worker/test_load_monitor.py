@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from app.metering.counters import CpuSeconds
-from app.worker import quiet
-from app.worker.quiet import Lookout
+from app.worker import load_monitor
+from app.worker.load_monitor import LoadMonitor
 
 CPUS = 4
 
@@ -40,7 +40,7 @@ class Counters:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(quiet, "time", SimpleNamespace(monotonic=made.monotonic))
+    monkeypatch.setattr(load_monitor, "time", SimpleNamespace(monotonic=made.monotonic))
     return made
 
 
@@ -50,68 +50,68 @@ def counters():
 
 
 @pytest.fixture
-def lookout(counters, clock):
-    return Lookout(CPUS, lambda: counters)
+def load(counters, clock):
+    return LoadMonitor(CPUS, lambda: counters)
 
 
-def test_nothing_is_known_at_first(lookout, clock):
-    assert lookout.others_share() is None
-    lookout.look()
+def test_nothing_is_known_at_first(load, clock):
+    assert load.others_share() is None
+    load.look()
     clock.now_s += 0.4
-    lookout.look()
-    assert lookout.others_share() is None  # the counters go in steps
+    load.look()
+    assert load.others_share() is None  # the counters go in steps
 
 
-def test_the_share_is_that_of_the_last_second_without_the_service(lookout, clock, counters):
+def test_the_share_is_that_of_the_last_second_without_the_service(load, clock, counters):
     for _ in range(3):
-        lookout.look()
+        load.look()
         clock.now_s += 1
         counters.busy_s += 1.5
         counters.service_s += 0.5
-    lookout.look()
-    assert lookout.others_share() == pytest.approx(1 / CPUS)
+    load.look()
+    assert load.others_share() == pytest.approx(1 / CPUS)
     clock.now_s += 1
-    lookout.look()
-    assert lookout.others_share() == 0
+    load.look()
+    assert load.others_share() == 0
 
 
-def test_looks_in_quick_succession_do_not_shorten_the_second(lookout, clock, counters):
-    lookout.look()
+def test_looks_in_quick_succession_do_not_shorten_the_second(load, clock, counters):
+    load.look()
     for _ in range(1000):
         clock.now_s += 0.002
         counters.busy_s += 0.002
-        lookout.look()
-    assert lookout.others_share() == pytest.approx(1 / CPUS, rel=0.01)
+        load.look()
+    assert load.others_share() == pytest.approx(1 / CPUS, rel=0.01)
 
 
-def test_the_readings_of_a_job_answer_right_after_it(lookout, clock):
-    lookout.look()
+def test_the_readings_of_a_job_answer_right_after_it(load, clock):
+    load.look()
     run = Counters(zero_s=70.0)
     run.job_s = 0.0
     for _ in range(4):
-        lookout.note(run, run.read(None))
+        load.note(run, run.read(None))
         clock.now_s += 1
         run.busy_s, run.job_s = run.busy_s + 3.2, run.job_s + 3.0
-    lookout.note(run, run.read(None))
-    assert lookout.others_share() == pytest.approx(0.2 / CPUS)
+    load.note(run, run.read(None))
+    assert load.others_share() == pytest.approx(0.2 / CPUS)
     looked = run.looked
     clock.now_s += 0.1
-    lookout.look()
+    load.look()
     assert run.looked == looked + 1  # its counters go on
 
 
-def test_new_counters_go_on_from_the_old_ones(lookout, clock, counters):
-    first = lookout.look()
+def test_new_counters_go_on_from_the_old_ones(load, clock, counters):
+    first = load.look()
     clock.now_s += 1
     counters.busy_s += 1
-    lookout.look()
+    load.look()
     other = Counters(zero_s=33.0)
     other.busy_s = 9000.0
-    lookout.note(other, other.read(None))
+    load.note(other, other.read(None))
     clock.now_s += 1
     other.busy_s += 1
-    last = lookout.look()
-    assert lookout.shares(first, last) == (pytest.approx(2 / 2 / CPUS), 0)
+    last = load.look()
+    assert load.shares(first, last) == (pytest.approx(2 / 2 / CPUS), 0)
 
 
 def test_the_processes_of_the_service_are_listed_anew(clock):
@@ -121,16 +121,16 @@ def test_the_processes_of_the_service_are_listed_anew(clock):
         made.append(Counters(zero_s=10.0 * len(made)))
         return made[-1]
 
-    lookout = Lookout(CPUS, make)
+    load = LoadMonitor(CPUS, make)
     for _ in range(40):
-        lookout.look()
+        load.look()
         clock.now_s += 1
         made[-1].busy_s += 0.5
     assert len(made) == 2
-    assert lookout.others_share() == pytest.approx(0.5 / CPUS)
+    assert load.others_share() == pytest.approx(0.5 / CPUS)
 
 
-def test_a_host_without_counters_is_told_by_null(lookout, counters):
+def test_a_host_without_counters_is_told_by_null(load, counters):
     counters.busy_s = None
-    assert lookout.look() is None
-    assert lookout.others_share() is None
+    assert load.look() is None
+    assert load.others_share() is None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.metering.counters import CpuCounters
 
-QUIET_SHARE = 0.05  # of the host's CPU time: more than that by others disturbs a figure
+BUSY_SHARE = 0.05  # of the host's CPU time: more than that by others disturbs a figure
 WINDOW_S = 0.9  # a little less than between looks, so that the one before the last is far enough
 LEAST_S = 0.5  # over a shorter time a share says nothing: the counters go in steps of 10 ms
 SPACING_S = 0.1  # between looks that are kept, however often the meter is read
@@ -41,7 +41,7 @@ class Look:
     service_s: float
 
 
-class Lookout:
+class LoadMonitor:
     """Looks at the host's counters between runs, and is told of the readings of a run.
 
     One thread at a time: the meter's while a job trains, else the event loop's.

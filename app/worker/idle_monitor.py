@@ -6,18 +6,23 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from app.domain.errors import MeterError, UnavailableError
 from app.domain.readings import HostFacts, IdlePower, Quiet
+from app.metering.conditions import Conditions
 from app.metering.counters import CpuCounters, service_processes
 from app.metering.meter import EnergyMeter
 from app.settings import Settings
-from app.worker import kept_idle
-from app.worker.idle import Window, has_sensor
+from app.worker import baseline_file
+from app.worker.gate import is_free
+from app.worker.idle import Window, has_sensor, is_whole
+from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
 from app.worker.process import fork_server_pid
-from app.worker.quiet import QUIET_SHARE, Look, Lookout
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 PERIOD_S = 1.0
 SETTLE_S = 5.0  # after a job, until its power and its heat are gone
@@ -26,7 +31,7 @@ SLACK_S = 0.5  # by which a window of the length that is asked for may be shorte
 HANG_S = 30.0  # a reading takes milliseconds
 
 
-class Vigil:
+class IdleMonitor:
     """Looks once a second while no job is in hand; a job holds it until its end.
 
     So the meter has one caller at a time.
@@ -41,15 +46,16 @@ class Vigil:
     ) -> None:
         """Look at nothing yet; `hangs` is told where the meter does not answer any more."""
         self._settings, self._meter, self._host, self._hangs = settings, meter, host, hangs
-        self.lookout = Lookout(
+        self.load = LoadMonitor(
             host.host_cpus,
             lambda: CpuCounters(
                 fork_server_pid(), service_processes(supervised=settings.supervised)
             ),
         )
+        self._conditions = Conditions()
         self._sensor = has_sensor(meter.facts)
-        self._window = Window(meter.facts, self.lookout, settings.baseline_window_s)
-        self._file = kept_idle.File(
+        self._window = Window(meter.facts, self.load, settings.baseline_window_s)
+        self._file = baseline_file.File(
             settings.data_dir, host, meter.facts, settings.baseline_max_age_s
         )
         self._alone = asyncio.Lock()
@@ -79,41 +85,62 @@ class Vigil:
     async def ready(self) -> bool:
         """Whether a job may begin: the host is quiet, and its idle power is known, if it can be.
 
-        The caller holds the vigil.
+        The caller holds it.
         """
-        look = self.lookout.look()
+        look = self.load.look()
         await self._short(look, disturbed=False)
-        return look is None or (self._is_quiet(look) and not self._lacks_idle)
+        return look is None or (await self._is_quiet() is True and not self._lacks_idle)
 
     async def begin(self, waited_s: float) -> Quiet | None:
         """What was seen last before a job begins; null where the host shows no counters.
 
         A window that was disturbed is better than none, and says so.
         """
-        look = self.lookout.look()
+        look = self.load.look()
         await self._short(look, disturbed=True)
         if look is None:
             return None
         return Quiet(
             waited_s=round(waited_s, 3),
-            others_share=self.lookout.others_share(),
-            quiet=self._is_quiet(look),
+            others_share=self.load.others_share(),
+            quiet=await self._is_quiet(),
         )
 
     @property
     def _lacks_idle(self) -> bool:
         return self._sensor and self.idle is None and time.monotonic() >= self._blind_until_s
 
-    def _is_quiet(self, look: Look | None) -> bool:
-        """Whether others leave the host alone, as far as it can be known here."""
-        share = self.lookout.others_share()
-        return look is None or (share is not None and share <= QUIET_SHARE)
+    async def _is_quiet(self) -> bool | None:
+        """Whether others leave CPUs and GPUs alone; null: not known yet."""
+        share = self.load.others_share()
+        if share is None:
+            return None
+        return share <= BUSY_SHARE and (await self._gpu_utilization() or 0.0) <= BUSY_SHARE
+
+    async def _gpu_utilization(self) -> float | None:
+        """Mean use of the GPUs, which no job of ours uses now; null where there is none."""
+        if not self._host.gpus:
+            return None
+        condition = await self._in_thread(lambda: self._conditions.read(None))
+        return None if condition is None else condition.gpu_utilization
+
+    async def _in_thread(self, read: Callable[[], Answer]) -> Answer | None:
+        """Read what may hang for good with its driver: the worker is lost then."""
+        try:
+            async with asyncio.timeout(HANG_S):
+                return await asyncio.to_thread(read)
+        except TimeoutError:
+            self._hangs(UnavailableError("the energy meter hangs: a new worker has to measure"))
+            return None
 
     async def _tick(self) -> None:
-        look = self.lookout.look()
+        look = self.load.look()
         self._take_up()
         now_s = time.monotonic()
         if look is None or not self._due() or now_s < max(self._from_s, self._blind_until_s):
+            return
+        if not is_free(self._settings.host_lock):  # another worker measures on this host
+            self._window.clear()
             return
         await self._sample(look)
         if idle := self._window.idle(self._settings.baseline_window_s - SLACK_S):
@@ -123,10 +150,15 @@ class Vigil:
         """Whether a whole, quiet window is missing, or is too old."""
         if not self._sensor:
             return False
-        if self.idle is None or self.idle.window_s < self._settings.baseline_window_s - SLACK_S:
+        if self.idle is None or not (self.idle.calibrated or self._is_whole(self.idle)):
             return True
         age_s = (datetime.now(UTC) - self.idle.taken_at).total_seconds()
         return age_s > self._settings.baseline_max_age_s
+
+    def _is_whole(self, idle: IdlePower) -> bool:
+        """Whether there is nothing better to be had."""
+        long_enough = idle.window_s >= self._settings.baseline_window_s - SLACK_S
+        return long_enough and is_whole(self._meter.facts, idle)
 
     async def _short(self, look: Look | None, *, disturbed: bool) -> None:
         """Where no idle power is known, take a short window as soon as there is one."""
@@ -142,12 +174,12 @@ class Vigil:
     async def _sample(self, look: Look) -> None:
         """Add a reading to the window; one that fails begins it anew, after a pause."""
         try:
-            async with asyncio.timeout(HANG_S):
-                self._window.add(look, await asyncio.to_thread(self._meter.read))
+            energies = await self._in_thread(self._meter.read)
         except MeterError as error:
             self._fail(error)
-        except TimeoutError:
-            self._hangs(UnavailableError("the energy meter hangs: a new worker has to measure"))
+            return
+        if energies is not None:
+            self._window.add(look, energies, await self._gpu_utilization())
 
     def _fail(self, why: object) -> None:
         """Let no job wait for sensors that do not answer; the job itself will say so."""
@@ -171,6 +203,6 @@ class Vigil:
             "idle power over %.0f s: CPU %s W, GPU %s W", idle.window_s, idle.cpu_w, idle.gpu_w
         )
         try:
-            kept_idle.write(self._settings.data_dir, self._host, self._meter.facts, idle)
+            baseline_file.write(self._settings.data_dir, self._host, self._meter.facts, idle)
         except OSError as error:
             logger.warning("the idle power cannot be kept for the next start: %s", error)
