@@ -152,8 +152,8 @@ REASONS: dict[str, Reason] = {
         "D",
         "The CPU has no readable power sensor and its rated power is not known: codecarbon's "
         "figure rests on a guess of 4 W a thread.",
-        "Use the interval, not the figure; set `TRAINWATT_CPU_TDP_W` if you know it, or run on a "
-        "host with a readable sensor (RAPL).",
+        "Use the interval, not the figure; set `TRAINWATT_CPU_TDP_W` if you know it (in a virtual "
+        "machine `TRAINWATT_SOCKET_THREADS` too), or run on a host with a readable sensor (RAPL).",
     ),
     "cpu_generation_unknown": Reason(
         "D",
@@ -170,7 +170,7 @@ REASONS: dict[str, Reason] = {
     "cpu_power_modelled": Reason(
         "C",
         "The CPU has no readable power sensor: its energy is modelled from its kind and its load.",
-        "Use the interval, or make RAPL readable on this host.",
+        "Use the interval, or run on a host with a readable sensor (RAPL).",
     ),
     "contention": Reason(
         "D",
@@ -186,7 +186,7 @@ REASONS: dict[str, Reason] = {
     ),
     "not_quiet": Reason(
         "C",
-        "The host was still busy when the wait for a quiet one was over and the run began.",
+        "The host was busy when the run began, after the wait for a quiet one if there was any.",
         "Run again on a quiet host.",
     ),
     "swapping": Reason(

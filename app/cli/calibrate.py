@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from app.accounting.conditions import BUSY_SHARE
 from app.domain.errors import UsageError
 from app.domain.readings import HostFacts, IdlePower, MeterFacts
 from app.metering.counters import CpuCounters
@@ -13,7 +14,7 @@ from app.settings import Settings
 from app.worker import baseline_file
 from app.worker.gate import host_gate
 from app.worker.idle import Window, has_sensor
-from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
+from app.worker.load_monitor import LoadMonitor, Look
 
 PERIOD_S = 1.0
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.accounting.conditions import BUSY_SHARE
 from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
 from app.metering.meter import Energies
-from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
+from app.worker.load_monitor import LoadMonitor, Look
 
 STEP_S = 0.5  # in which the counter of a sensor that lives has risen
 GAP_S = 5.0  # without a sample: the host slept, or something else had the meter

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from app.accounting.conditions import BUSY_SHARE
 from app.domain.errors import MeterError, UnavailableError
 from app.domain.readings import HostFacts, IdlePower, Quiet
 from app.metering.conditions import Conditions
@@ -17,7 +18,7 @@ from app.settings import Settings
 from app.worker import baseline_file
 from app.worker.gate import is_free
 from app.worker.idle import Window, has_sensor, is_whole
-from app.worker.load_monitor import BUSY_SHARE, LoadMonitor, Look
+from app.worker.load_monitor import LoadMonitor, Look
 from app.worker.process import fork_server_pid
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from app.metering.counters import CpuCounters
 
-BUSY_SHARE = 0.05  # of the host's CPU time: more than that by others disturbs a figure
 WINDOW_S = 0.9  # a little less than between looks, so that the one before the last is far enough
 LEAST_S = 0.5  # over a shorter time a share says nothing: the counters go in steps of 10 ms
 SPACING_S = 0.1  # between looks that are kept, however often the meter is read
