@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import UsageError
-from app.domain.readings import KnownFacts
+from app.domain.readings import Generation, KnownFacts
 
 SECRETS = frozenset({"api_key", "database_url"})  # never repeated in an error
 
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     # what the user knows of the host better than it shows
     cpu_tdp_w: Annotated[float | None, Field(gt=0, le=2000)] = None
     socket_threads: Annotated[int | None, Field(ge=1, le=4096)] = None
-    cpu_generation: str | None = None
+    cpu_generation: Generation | None = None
     vcpu_is_core: bool | None = None
     wall_factor: Annotated[float | None, Field(ge=1, le=3)] = None
 
@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         if heartbeat_s is not None and value < 2 * heartbeat_s:
             raise ValueError(f"expected at least twice TRAINWATT_HEARTBEAT_S ({heartbeat_s:g} s)")
         return value
+
+    @field_validator("cpu_generation", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("baseline_short_s")
     @classmethod

@@ -42,6 +42,7 @@ TICK_S = 60.0  # how often the size of what the parts wrote is looked at
 READY_POLL_S = 0.2  # how often /readyz is asked while the service starts
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 LIVED_LONG_S = 30.0  # a part that lived this long starts again at the first backoff
+WRONG_USE = 2  # exit code of a part that a setting keeps from starting
 MAX_FAILED_STARTS = 5  # ends of one part before the service was ever ready
 WORKER_STOP_S, API_STOP_S = 4.5, 3.0  # then SIGKILL; both at once, and then the database in 5 s
 
@@ -115,6 +116,7 @@ class Supervisor:
 
         Raises:
             UnavailableError: the database does not answer, or the start fails again and again.
+            UsageError: a part says at its start that a setting is wrong.
         """
         try:
             self._start()
@@ -190,6 +192,8 @@ class Supervisor:
 
     def _give_up_on_failed_starts(self) -> None:
         for part in self._parts:
+            if part.exit_code == WRONG_USE:  # it would say the same again
+                raise UsageError(part.last_words().removeprefix(f"trainwatt {part.name}: "))
             if part.ends >= MAX_FAILED_STARTS:
                 raise UnavailableError(
                     f"the {part.name} ended {part.ends} times before it was ready "

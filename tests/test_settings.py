@@ -82,3 +82,11 @@ def test_a_short_window_fits_into_the_whole_one():
     with pytest.raises(UsageError, match=r"TRAINWATT_BASELINE_SHORT_S.*BASELINE_WINDOW_S \(4 s\)"):
         settings.load(baseline_window_s=4)
     assert settings.load(baseline_window_s=4, baseline_short_s=4).baseline_short_s == 4
+
+
+def test_a_generation_is_one_of_the_list_in_any_case(monkeypatch):
+    monkeypatch.setenv("TRAINWATT_CPU_GENERATION", "Genoa")
+    assert settings.load().known_facts().cpu_generation == "genoa"
+    monkeypatch.setenv("TRAINWATT_CPU_GENERATION", "zen4")
+    with pytest.raises(UsageError, match="TRAINWATT_CPU_GENERATION.*'naples', 'rome'.*'zen4'"):
+        settings.load()

@@ -216,6 +216,22 @@ def test_a_part_that_cannot_start_is_given_up_with_its_last_words(
         supervisor.Supervisor(settings, listener, None, signals, tmp_path).run(pytest.fail)
 
 
+def test_a_part_that_a_setting_keeps_from_starting_is_not_started_again(
+    part, tmp_path, database_url, monkeypatch
+):
+    said = "trainwatt part: TRAINWATT_THIS contradicts the host: unset it"
+    broken = part(f"import sys; print({said!r}); sys.exit(2)")
+    monkeypatch.setattr(supervisor, "_parts", lambda *_: [broken])
+    settings = Settings(port=0, data_dir=tmp_path, database_url=database_url)
+    with (
+        Signals() as signals,
+        listen(settings) as listener,
+        pytest.raises(UsageError, match="^TRAINWATT_THIS contradicts the host: unset it$"),
+    ):
+        supervisor.Supervisor(settings, listener, None, signals, tmp_path).run(pytest.fail)
+    assert broken.ends == 1
+
+
 def test_the_pause_before_a_restart_doubles_up_to_its_bound(part, monkeypatch):
     ended = part("")
     pauses = []

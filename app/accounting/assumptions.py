@@ -8,6 +8,8 @@ figures were recomputed in 2026 from the results published at spec.org/power_ssj
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.domain.readings import Generation
+
 PowerPoints = tuple[tuple[float, float], ...]  # (load from 0 to 1, watts or share), by load
 
 
@@ -61,7 +63,7 @@ SPECPOWER: dict[str, ServerRow] = {
 }
 
 # What a user may say of the host's CPU, and the row that it means.
-GENERATIONS: dict[str, str] = {
+GENERATIONS: dict[Generation, str] = {
     "naples": NAPLES,
     "rome": ROME,
     "milan": MILAN,

@@ -65,12 +65,27 @@ class MeterFacts(Frozen):
     left_out: tuple[str, ...] = ()
 
 
+Generation = Literal[
+    "naples",
+    "rome",
+    "milan",
+    "genoa",
+    "turin",
+    "skylake",
+    "ice-lake",
+    "sapphire-rapids",
+    "emerald-rapids",
+    "xeon-6",
+]
+"""A server CPU's generation as a user names it; each is a row of the SPECpower table."""
+
+
 class KnownFacts(Frozen):
     """What the user knows of the host better than it shows; null where nothing was said."""
 
     cpu_tdp_w: float | None = None  # thermal design power of one socket, in watts
     socket_threads: int | None = None  # hardware threads of one socket
-    cpu_generation: str | None = None  # a row of the SPECpower table
+    cpu_generation: Generation | None = None
     vcpu_is_core: bool | None = None  # whether a vCPU is a whole core, and not a thread of one
     wall_factor: float | None = None  # energy at the plug over that of the components
 
