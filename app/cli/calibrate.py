@@ -65,6 +65,7 @@ async def _alone(
                 f"{settings.data_dir / baseline_file.FILE} cannot be written ({error.strerror}): "
                 "calibrate as the user that the worker runs as, or set TRAINWATT_DATA_DIR"
             ) from error
+        say(f"kept in {settings.data_dir / baseline_file.FILE}")
         return idle
 
 

@@ -83,7 +83,10 @@ def test_the_idle_power_is_kept_for_the_worker(meter, given):
     assert idle.calibrated
     kept = File(given.data_dir, host_facts(given.host_name), meter.facts, 60)
     assert kept.news() == idle
-    assert said == ["measuring for 1.5 s: leave the host alone meanwhile"]
+    assert said == [
+        "measuring for 1.5 s: leave the host alone meanwhile",
+        f"kept in {given.data_dir / 'baseline.json'}",
+    ]
     assert meter.closed == 1
 
 
@@ -133,7 +136,7 @@ def test_it_waits_for_a_job_and_keeps_the_host(meter, given):
         time.sleep(0.5)
         assert said == ["a job runs on this host: waiting for its end"]
         fcntl.flock(job, fcntl.LOCK_UN)
-        while len(said) < 2:
+        while len(said) < 2:  # it measures
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
         with pytest.raises(BlockingIOError):
