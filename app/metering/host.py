@@ -17,8 +17,8 @@ DMI = Path("/sys/class/dmi/id")
 GIB = 1024**3
 
 # How the product or the maker of a virtual machine begins in its firmware's tables: systemd's
-# src/basic/virt.c (read in 2026) but "Oracle Corporation", which makes servers too; beside it what
-# cloud-init looks for ("Alibaba Cloud", "Hetzner"), and Microsoft's and Apple's product names.
+# src/basic/virt.c (read in 2026) but "Oracle Corporation", which makes servers too; beside it the
+# names that further clouds give their guests, our collection, and Microsoft's and Apple's products.
 _VIRTUAL = (
     "Alibaba Cloud",
     "Amazon EC2",
