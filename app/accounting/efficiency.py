@@ -1,8 +1,10 @@
 """Energy against work and quality, over the epochs that trained to their end."""
 
+from typing import get_args
+
 from app.accounting.phases import Span, finished, number, share, validation_accuracies, whole
 from app.domain.readings import Phase
-from app.domain.reports import Efficiency, Quality, Work
+from app.domain.reports import Efficiency, Quality, StoppedBy, Work
 from app.domain.specs import WorkloadFacts
 
 
@@ -16,6 +18,8 @@ def work(spans: tuple[Span, ...], facts: WorkloadFacts) -> Work:
         parameters=facts.parameters,
         layers=facts.layers,
         flops_per_sample=facts.flops_per_sample,
+        flops_reason=facts.flops_reason,
+        parameters_reason=facts.parameters_reason,
         samples=samples,
         flops=flops,
         training_s=training_s,
@@ -36,7 +40,14 @@ def quality(spans: tuple[Span, ...], target: float | None = None) -> Quality:
         test_loss=number(test, "test_loss"),
         best_epoch=_best_epoch(spans),
         target_reached=None if target is None else _target_epoch(spans, target) is not None,
+        stopped_by=_stopped_by(spans),
     )
+
+
+def _stopped_by(spans: tuple[Span, ...]) -> StoppedBy | None:
+    """By what the training ended, as the last validation said; null where it was cut off."""
+    told = [(span.facts or {}).get("stopped_by") for span in spans]
+    return next((by for by in get_args(StoppedBy) if by in told), None)
 
 
 def _best_epoch(spans: tuple[Span, ...]) -> int | None:

@@ -158,7 +158,7 @@ def workloads(listing: dict[str, Any]) -> RenderableType:
 def _facts(facts: dict[str, Any]) -> tuple[str, ...]:
     flops = facts.get("flops_per_sample")
     return (
-        f"{facts['parameters']:,}",
+        NONE if facts["parameters"] is None else f"{facts['parameters']:,}",
         str(facts["layers"]),
         NONE if flops is None else quantity(flops, "FLOP"),
         quantity(facts.get("memory_bytes"), "B"),

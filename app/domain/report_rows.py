@@ -83,7 +83,7 @@ class ReportRow(Frozen):
     region: str | None
     pue: float
     # what it achieved
-    parameters: int
+    parameters: int | None
     layers: int
     flops_per_sample: int | None
     samples: int

@@ -8,6 +8,7 @@ from app.domain.quantities import Frozen
 from app.domain.readings import Method, Phase
 
 Grade = Literal["A", "B", "C", "D", "E", "F"]
+StoppedBy = Literal["epochs", "target_accuracy", "early_stopping"]
 
 
 class Correction(Frozen):
@@ -145,9 +146,11 @@ class PowerSeries(Frozen):
 class Work(Frozen):
     """What was computed: model scale, samples and FLOPs of the finished training phases."""
 
-    parameters: int
+    parameters: int | None
     layers: int
     flops_per_sample: int | None
+    flops_reason: str | None = None  # why no FLOPs are stated
+    parameters_reason: str | None = None
     samples: int
     flops: int | None
     training_s: float
@@ -161,6 +164,7 @@ class Quality(Frozen):
     test_loss: float | None
     best_epoch: int | None
     target_reached: bool | None = None  # whether an epoch validated at `target_accuracy`
+    stopped_by: StoppedBy | None = None  # by what the training ended; null where it was cut off
 
 
 class Efficiency(Frozen):

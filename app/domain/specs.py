@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from app.domain.quantities import Frozen
 
+ADDED_LATER = ("execution.mode", "dataset.label_noise", "early_stopping")
+
 SizeName = Literal["tiny", "small", "base", "medium", "large"]
 
 
@@ -49,19 +51,34 @@ class Dataset(SpecPart):
         | None
     ) = None
     classes: Annotated[int | None, Field(ge=2, le=1000)] = None
+    label_noise: Annotated[
+        float,
+        Field(ge=0, le=1, description="share of the training labels that are made wrong, seeded"),
+    ] = 0.0
 
 
 class Execution(SpecPart):
     """How the training is run; `auto` lets the service choose, and the report says what it chose.
 
-    What is not honoured yet is not in the types, and so is refused.
+    `mode` `graph` runs chunks of steps as one graph; `keras_fit` is a plain `model.fit` on arrays,
+    for comparison, where `auto` is what Keras does by itself.
     """
 
-    precision: Literal["float32"] = "float32"
-    jit_compile: Literal["auto", False] = "auto"
+    mode: Literal["graph", "keras_fit"] = "graph"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
+    jit_compile: Literal["auto"] | bool = "auto"
     steps_per_execution: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = "auto"
-    input_pipeline: Literal["auto"] = "auto"
+    input_pipeline: Annotated[
+        Literal["auto", "memory", "tf_data"],
+        Field(description="samples gathered from memory, or batches from tf.data"),
+    ] = "auto"
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+
+
+class EarlyStopping(SpecPart):
+    """Ends the training where validation accuracy has not risen for `patience` epochs."""
+
+    patience: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class Limits(SpecPart):
@@ -121,6 +138,7 @@ class JobSpec(SpecPart):
     target_accuracy: Annotated[
         float | None, Field(gt=0, le=1, description="on validation: ends at that epoch's end")
     ] = None
+    early_stopping: EarlyStopping | None = None
     limits: Limits = Limits()
     placement: Placement = Placement()
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
@@ -131,23 +149,38 @@ class JobSpec(SpecPart):
         """The identity of the run, as hexadecimal: all but how it is priced, placed and named.
 
         Two specs with the same hash train the same model on the same data in the same way.
-        `carbon`, `tags`, `priority` and `placement` do not change the run and are left out.
+        `carbon`, `tags`, `priority` and `placement` do not change the run and are left out, and so
+        are the fields that were added later where they are at their defaults, so that they change
+        no hash that is stored.
         """
         body = self.model_dump(mode="json", exclude={"carbon", "tags", "priority", "placement"})
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        for *above, name in (field.split(".") for field in ADDED_LATER):
+            part, given_part = _at(body, above), _at(given, above)
+            if name not in given_part:
+                del part[name]
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _at(body: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    for name in path:
+        body = body.get(name, {})
+    return body
 
 
 class WorkloadFacts(Frozen):
     """What is known of a spec's training by arithmetic alone, before anything runs.
 
     FLOPs count 2 per multiply-add of matrix products and convolutions, forward and backward,
-    for one training sample.
+    for one training sample. Where they or the parameters are not defined, a reason says why.
     """
 
-    parameters: int
+    parameters: int | None
     layers: int
     flops_per_sample: int | None
+    flops_reason: str | None = None
+    parameters_reason: str | None = None
     input_shape: tuple[int, ...]
     classes: int
     training_samples: int

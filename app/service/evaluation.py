@@ -183,6 +183,8 @@ def _facts(work: Work) -> WorkloadFacts:
         parameters=work.parameters,
         layers=work.layers,
         flops_per_sample=work.flops_per_sample,
+        flops_reason=work.flops_reason,
+        parameters_reason=work.parameters_reason,
         input_shape=(),
         classes=0,
         training_samples=0,

@@ -7,7 +7,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,8 @@ DISTANCE = 4.5
 STALE_S = 600.0  # a file that is being written is older than this only where its writer is gone
 BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
-TEST, VALIDATION, TRAINING, PROTOTYPES = range(4)  # one stream of random numbers for each
+# One stream of random numbers for each; 4 orders the epochs.
+TEST, VALIDATION, TRAINING, PROTOTYPES, _, NOISE = range(6)
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,28 @@ class Data:
 def load(spec: JobSpec, facts: WorkloadFacts, cache_dir: Path) -> Data:
     """The data of a spec, split by class and by the spec's seed; real ones scaled to 0..1.
 
-    The validation and test parts do not depend on `dataset.samples`.
+    The validation and test parts depend on neither `dataset.samples` nor `dataset.label_noise`.
     """
+    loaded = _clean(spec, facts, cache_dir)
+    y = noisy(loaded.training.y, facts.classes, spec.dataset.label_noise, spec.seed)
+    return replace(loaded, training=Part(loaded.training.x, y))
+
+
+def noisy(y: Labels, classes: int, share: float, seed: int) -> Labels:
+    """The labels with a share of them replaced, each by one of the other classes at random.
+
+    Symmetric label noise, as Angluin & Laird (1988) have it. A larger share at the same seed makes
+    the same labels wrong in the same way, and more.
+    """
+    random = np.random.default_rng([seed, NOISE])
+    wrong = random.permutation(len(y))[: round(share * len(y))]
+    shift = random.integers(1, classes, len(y), dtype=np.int32)
+    spoilt = y.copy()
+    spoilt[wrong] = (y[wrong] + shift[wrong]) % classes
+    return spoilt
+
+
+def _clean(spec: JobSpec, facts: WorkloadFacts, cache_dir: Path) -> Data:
     if spec.dataset.name == datasets.SYNTHETIC.name:
         return synthetic(facts, spec.seed)
     images, labels = cached(spec.dataset.name, cache_dir)

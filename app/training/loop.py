@@ -1,12 +1,13 @@
 """The training loop: chunks of steps as one graph over data in memory, and the same to evaluate.
 
 A chunk is a matrix of sample indices, a row a step: the graph gathers each row's samples and takes
-a step. A chunk without rows runs the graph without taking a step, which is how everything that
-TensorFlow does once is done before the first epoch, with the weights as they were.
+a step. Every size of batch is run once before the first epoch and all variables are put back, so
+that what TensorFlow does once (traces, kernels, XLA's programs) lies in `setup`.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +16,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from app.domain.errors import TrainingError
+from app.training.course import Score
 from app.training.data import Part
 from app.training.models import hits, losses
 
 Indices = NDArray[np.int32]
 Chunk = Callable[..., tuple[Any, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """The mean loss and the share of right answers over samples."""
-
-    loss: float
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,12 @@ def chunks(order: Indices, batch: int, steps: int) -> Iterator[Indices]:
         yield order[np.newaxis, whole * batch :]
 
 
-def compiled(step: Chunk, data: Tensors) -> Chunk:
+def compiled(step: Chunk, data: Tensors, *, jit_compile: bool = False) -> Chunk:
     """Run `step(x, y)` for every row of a matrix of indices, as one graph; sums of its results.
 
-    Traced here, and run once without a row.
+    XLA compiles the step alone, once for each size of batch; the loop around it is TensorFlow's.
     """
+    step = tf.function(step, jit_compile=True, autograph=False) if jit_compile else step
 
     def run(x: Any, y: Any, rows: Any) -> tuple[Any, Any]:
         def body(row: Any, loss: Any, right: Any) -> tuple[Any, Any, Any]:
@@ -78,8 +73,22 @@ def compiled(step: Chunk, data: Tensors) -> Chunk:
 
     signature = [_any_number(data.x), _any_number(data.y), tf.TensorSpec([None, None], tf.int32)]
     graph: Chunk = tf.function(run, input_signature=signature, autograph=False)
-    graph(data.x, data.y, np.zeros((0, 1), np.int32))
     return graph
+
+
+def run_once(graph: Chunk, data: Tensors, batches: Iterable[int]) -> None:
+    """Take a step with a batch of each size, on whatever samples; what it says is dropped."""
+    for size in sorted(batches):
+        graph(data.x, data.y, np.zeros((1, size), np.int32))
+
+
+@contextlib.contextmanager
+def put_back(variables: list[Any]) -> Iterator[None]:
+    """Give variables the values back that they have now, after the block."""
+    kept = [variable.numpy() for variable in variables]
+    yield
+    for variable, value in zip(variables, kept, strict=True):
+        variable.assign(value)
 
 
 def training_step(model: Any, optimizer: Any) -> Chunk:

@@ -1,37 +1,33 @@
 """A Keras model from a workload's layer data, and its loss and hits for a batch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from app.workloads.layers import KERNEL, POOL, Layer
-
-BUILDERS: dict[str, Callable[[Layer], Any]] = {
-    "conv2d": lambda layer: keras.layers.Conv2D(
-        layer.units, KERNEL, padding=layer.padding, activation=layer.activation, name=layer.name
-    ),
-    "max_pool": lambda layer: keras.layers.MaxPooling2D(POOL, name=layer.name),
-    "flatten": lambda layer: keras.layers.Flatten(name=layer.name),
-    "dense": lambda layer: keras.layers.Dense(
-        layer.units, activation=layer.activation, name=layer.name
-    ),
-    "lstm": lambda layer: keras.layers.LSTM(layer.units, return_sequences=True, name=layer.name),
-    "add": lambda layer: keras.layers.Add(name=layer.name),
-    "softmax_over_time": lambda layer: keras.layers.Softmax(axis=1, name=layer.name),
-    "dot": lambda layer: keras.layers.Dot(axes=1, name=layer.name),
-}
+from app.workloads.layers import Layer
 
 
 def build(layers: Iterable[Layer]) -> Any:
-    """The Keras model; its initial weights follow Keras' global seed."""
+    """The Keras model; its initial weights follow Keras' global seed.
+
+    The answers are in float32 under any dtype policy: a softmax over eight bits of mantissa would
+    cost accuracy and save nothing.
+    """
     data, *rest = layers
     tensors = {data.name: keras.Input(data.output_shape, name=data.name)}
     for layer in rest:
         read = [tensors[name] for name in layer.inputs]
-        tensors[layer.name] = BUILDERS[layer.kind](layer)(read if len(read) > 1 else read[0])
+        dtype = {"dtype": "float32"} if layer is rest[-1] else {}
+        made = _class(layer)(**layer.options, **dtype, name=layer.name)
+        tensors[layer.name] = made(read if len(read) > 1 else read[0])
     return keras.Model(tensors[data.name], tensors[rest[-1].name])
+
+
+def _class(layer: Layer) -> Any:
+    """Keras' class of a kind; kinds are an explicit list of names."""
+    return getattr(keras.layers, layer.kind)
 
 
 def losses(labels: Any, probabilities: Any) -> Any:

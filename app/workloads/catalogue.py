@@ -16,14 +16,6 @@ FAMILIES: dict[str, Family] = {
     "attention": attention.FAMILY,
 }
 
-SIZES: dict[SizeName, ExplicitSize] = {
-    "tiny": ExplicitSize(width=0.25, depth=1),
-    "small": ExplicitSize(width=0.5, depth=1),
-    "base": ExplicitSize(width=1, depth=1),  # the source's
-    "medium": ExplicitSize(width=2, depth=1),
-    "large": ExplicitSize(width=4, depth=1),
-}
-
 
 def facts(spec: JobSpec) -> WorkloadFacts:
     """What follows from the spec by arithmetic.
@@ -33,11 +25,13 @@ def facts(spec: JobSpec) -> WorkloadFacts:
             there are too few or too many samples; each field is named.
     """
     layers = plan(spec)
-    data = datasets.facts(spec.dataset)
+    family, data = FAMILIES[spec.model_type], datasets.facts(spec.dataset)
     return WorkloadFacts(
-        parameters=sum(layer.parameters for layer in layers),
+        parameters=None if family.parameters_reason else parameters(layers),
         layers=count(layers),
-        flops_per_sample=flops(layers),
+        flops_per_sample=None if family.flops_reason else flops(layers),
+        flops_reason=family.flops_reason,
+        parameters_reason=family.parameters_reason,
         input_shape=layers[0].output_shape,
         classes=data.classes,
         training_samples=data.training_samples,
@@ -55,6 +49,8 @@ def plan(spec: JobSpec) -> tuple[Layer, ...]:
     """
     if errors := (*_type_problems(spec), *datasets.problems(spec.dataset)):
         raise SpecError(*errors)
+    if errors := FAMILIES[spec.model_type].problems(spec):
+        raise SpecError(*errors)
     family, data = FAMILIES[spec.model_type], datasets.facts(spec.dataset)
     shape = family.input_shape(data.shape)
     if shape is None:
@@ -63,18 +59,23 @@ def plan(spec: JobSpec) -> tuple[Layer, ...]:
     if spec.batch_size > data.training_samples:
         expected = f"at most the {data.training_samples:,} training samples"
         raise SpecError(_error("batch_size", expected, spec.batch_size))
-    size = explicit(spec.size)
+    size = explicit(family, spec.size)
     return family.layers(shape, data.classes, size.width, size.depth)
 
 
-def explicit(size: Size) -> ExplicitSize:
+def explicit(family: Family, size: Size) -> ExplicitSize:
     """Width and depth of a size that is given by name or by hand."""
-    return size if isinstance(size, ExplicitSize) else SIZES[size]
+    return size if isinstance(size, ExplicitSize) else family.sizes[size]
 
 
 def count(layers: tuple[Layer, ...]) -> int:
     """Layers of the model; the data's entry is none."""
-    return sum(layer.kind != "input" for layer in layers)
+    return sum(layer.kind != "Input" for layer in layers)
+
+
+def parameters(layers: tuple[Layer, ...]) -> int:
+    """Trainable weights."""
+    return sum(layer.parameters for layer in layers)
 
 
 def flops(layers: tuple[Layer, ...]) -> int:
@@ -105,11 +106,13 @@ def _family(family: Family) -> dict[str, Any]:
 def _size(family: Family, name: SizeName) -> dict[str, Any]:
     known = facts(JobSpec(model_type=family.name, size=name))
     return {
-        "width": SIZES[name].width,
-        "depth": SIZES[name].depth,
+        "width": family.sizes[name].width,
+        "depth": family.sizes[name].depth,
         "parameters": known.parameters,
+        "parameters_reason": known.parameters_reason,
         "layers": known.layers,
         "flops_per_sample": known.flops_per_sample,
+        "flops_reason": known.flops_reason,
         "memory_bytes": known.memory_bytes,
     }
 

@@ -2,16 +2,17 @@
 
 FLOPs count 2 per multiply-add of matrix products and convolutions, for one sample. The backward
 pass makes one product of the same cost for the weights' gradient and another for the input's; the
-latter is left out where the input is the data itself, for nobody uses it.
+latter is left out where no weight lies before the input, for nobody uses it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 Shape = tuple[int, ...]
 Kind = Literal[
-    "input", "conv2d", "max_pool", "flatten", "dense", "lstm", "add", "softmax_over_time", "dot"
+    "Input", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "LSTM", "Add", "Softmax", "Dot"
 ]
 Padding = Literal["valid", "same"]
 
@@ -26,16 +27,15 @@ class Layer:
 
     Attributes:
         name: unique in its model.
-        kind: which operation it is.
+        kind: which operation it is, by the name of Keras' class.
         inputs: names of the layers that it reads.
         output_shape: what it gives for one sample.
         parameters: trainable weights.
         flops_forward: of one sample.
         flops_backward: of one sample.
         kept: values of one sample that are held for the backward pass.
-        units: filters of a convolution, width of a dense or recurrent layer.
-        activation: of a convolution or a dense layer, by Keras' name.
-        padding: of a convolution.
+        options: the arguments of Keras' class.
+        untrained: no weight lies before its output, so nobody needs the output's gradient.
     """
 
     name: str
@@ -46,9 +46,8 @@ class Layer:
     flops_forward: int = 0
     flops_backward: int = 0
     kept: int = 0
-    units: int = 0
-    activation: str = "linear"
-    padding: Padding = "valid"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    untrained: bool = False
 
 
 def scaled(base: int, width: float) -> int:
@@ -58,7 +57,7 @@ def scaled(base: int, width: float) -> int:
 
 def entry(shape: Shape) -> Layer:
     """The data as they come in; no layer of the model, and not counted as one."""
-    return Layer(name="input", kind="input", inputs=(), output_shape=shape)
+    return Layer(name="input", kind="Input", inputs=(), output_shape=shape, untrained=True)
 
 
 def conv2d(name: str, source: Layer, filters: int, padding: Padding = "valid") -> Layer:
@@ -69,28 +68,32 @@ def conv2d(name: str, source: Layer, filters: int, padding: Padding = "valid") -
     forward = 2 * prod(output) * KERNEL**2 * channels
     return Layer(
         name=name,
-        kind="conv2d",
+        kind="Conv2D",
         inputs=(source.name,),
         output_shape=output,
         parameters=(KERNEL**2 * channels + 1) * filters,
         flops_forward=forward,
         flops_backward=_backward(source, weights=forward, inputs=forward),
         kept=prod(output),
-        units=filters,
-        activation="relu",
-        padding=padding,
+        options={
+            "filters": filters,
+            "kernel_size": KERNEL,
+            "padding": padding,
+            "activation": "relu",
+        },
     )
 
 
 def max_pool(name: str, source: Layer) -> Layer:
     """2×2 max pooling; an odd last row or column is dropped."""
     height, width, channels = source.output_shape
-    return _plain(name, "max_pool", (source,), (height // POOL, width // POOL, channels))
+    output = (height // POOL, width // POOL, channels)
+    return _plain(name, "MaxPooling2D", (source,), output, pool_size=POOL)
 
 
 def flatten(name: str, source: Layer) -> Layer:
     """All values of a sample in one row."""
-    return _plain(name, "flatten", (source,), (prod(source.output_shape),))
+    return _plain(name, "Flatten", (source,), (prod(source.output_shape),))
 
 
 def dense(name: str, source: Layer, units: int, activation: str = "linear") -> Layer:
@@ -100,15 +103,14 @@ def dense(name: str, source: Layer, units: int, activation: str = "linear") -> L
     forward = 2 * prod(output) * features
     return Layer(
         name=name,
-        kind="dense",
+        kind="Dense",
         inputs=(source.name,),
         output_shape=output,
         parameters=(features + 1) * units,
         flops_forward=forward,
         flops_backward=_backward(source, weights=forward, inputs=forward),
         kept=prod(output),
-        units=units,
-        activation=activation,
+        options={"units": units, "activation": activation},
     )
 
 
@@ -120,25 +122,25 @@ def lstm(name: str, source: Layer, units: int) -> Layer:
     forward = from_input + from_state
     return Layer(
         name=name,
-        kind="lstm",
+        kind="LSTM",
         inputs=(source.name,),
         output_shape=(steps, units),
         parameters=4 * (features + units + 1) * units,
         flops_forward=forward,
         flops_backward=_backward(source, weights=forward, inputs=from_input) + from_state,
         kept=LSTM_KEPT_PER_UNIT * steps * units,
-        units=units,
+        options={"units": units, "return_sequences": True},
     )
 
 
 def add(name: str, one: Layer, other: Layer) -> Layer:
     """The sum of two layers of the same shape."""
-    return _plain(name, "add", (one, other), one.output_shape)
+    return _plain(name, "Add", (one, other), one.output_shape)
 
 
 def softmax_over_time(name: str, source: Layer) -> Layer:
     """Weights over the steps (the first axis of a sample) that sum to 1."""
-    return _plain(name, "softmax_over_time", (source,), source.output_shape)
+    return _plain(name, "Softmax", (source,), source.output_shape, axis=1)
 
 
 def dot(name: str, weights: Layer, values: Layer) -> Layer:
@@ -147,20 +149,30 @@ def dot(name: str, weights: Layer, values: Layer) -> Layer:
     forward = 2 * steps * units
     return Layer(
         name=name,
-        kind="dot",
+        kind="Dot",
         inputs=(weights.name, values.name),
         output_shape=(1, units),
         flops_forward=forward,
         flops_backward=2 * forward,
         kept=units,
+        options={"axes": 1},
     )
 
 
-def _plain(name: str, kind: Kind, sources: tuple[Layer, ...], output: Shape) -> Layer:
+def _plain(
+    name: str, kind: Kind, sources: tuple[Layer, ...], output: Shape, **options: Any
+) -> Layer:
     """A layer without weights, and without a matrix product."""
-    inputs = tuple(source.name for source in sources)
-    return Layer(name=name, kind=kind, inputs=inputs, output_shape=output, kept=prod(output))
+    return Layer(
+        name=name,
+        kind=kind,
+        inputs=tuple(source.name for source in sources),
+        output_shape=output,
+        kept=prod(output),
+        options=options,
+        untrained=all(source.untrained for source in sources),
+    )
 
 
 def _backward(source: Layer, *, weights: int, inputs: int) -> int:
-    return weights if source.kind == "input" else weights + inputs
+    return weights if source.untrained else weights + inputs

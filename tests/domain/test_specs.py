@@ -21,11 +21,18 @@ def refused(**fields):
 def test_the_least_that_works_has_the_documented_defaults():
     spec = JobSpec.model_validate(LEAST)
     assert spec.model_dump(mode="json") == LEAST | {
-        "dataset": {"name": "mnist5k", "samples": None, "shape": None, "classes": None},
+        "dataset": {
+            "name": "mnist5k",
+            "samples": None,
+            "shape": None,
+            "classes": None,
+            "label_noise": 0.0,
+        },
         "batch_size": 32,
         "learning_rate": 0.001,
         "seed": 0,
         "execution": {
+            "mode": "graph",
             "precision": "float32",
             "jit_compile": "auto",
             "steps_per_execution": "auto",
@@ -33,6 +40,7 @@ def test_the_least_that_works_has_the_documented_defaults():
             "threads": "auto",
         },
         "target_accuracy": None,
+        "early_stopping": None,
         "limits": {"timeout_s": 3600, "energy_j": None, "emissions_g": None},
         "placement": {"labels": []},
         "priority": 0,
@@ -77,10 +85,15 @@ def test_the_least_that_works_has_the_documented_defaults():
         ({"target_accuracy": 0}, "target_accuracy"),
         ({"target_accuracy": 1.01}, "target_accuracy"),
         ({"target_accuracy": True}, "target_accuracy"),
+        ({"execution": {"precision": "float64"}}, "execution.precision"),
+        ({"execution": {"jit_compile": 1}}, "execution.jit_compile.literal['auto']"),
+        ({"execution": {"mode": "eager"}}, "execution.mode"),
+        ({"execution": {"input_pipeline": "numpy"}}, "execution.input_pipeline"),
+        ({"early_stopping": {"patience": 0}}, "early_stopping.patience"),
+        ({"early_stopping": {}}, "early_stopping.patience"),
+        ({"dataset": {"label_noise": 1.1}}, "dataset.label_noise"),
         # not honoured yet: refused, never ignored
-        ({"execution": {"precision": "mixed_bfloat16"}}, "execution.precision"),
-        ({"execution": {"jit_compile": True}}, "execution.jit_compile.literal['auto',False]"),
-        ({"early_stopping": {"patience": 2}}, "early_stopping"),
+        ({"experiment_id": "x"}, "experiment_id"),
     ],
 )
 def test_what_is_out_of_range_or_not_honoured_is_refused(fields, where):
@@ -130,8 +143,14 @@ def test_price_place_and_names_are_no_part_of_the_identity():
     assert JobSpec.model_validate(LEAST | {"seed": 1}).sha256() != plain
 
 
-def test_the_identity_of_a_run_without_the_later_limits_stays():
+def test_the_identity_of_a_run_without_the_later_fields_stays():
     known = "e38c75d10b17f669b11696ccfc5f789b0af63b3c3085902b29df492d3f28dfbf"
     assert JobSpec.model_validate(LEAST).sha256() == known
-    for further in ({"limits": {"energy_j": 5}}, {"target_accuracy": 0.9}):
+    for further in (
+        {"limits": {"energy_j": 5}},
+        {"target_accuracy": 0.9},
+        {"execution": {"mode": "keras_fit"}},
+        {"dataset": {"label_noise": 0.1}},
+        {"early_stopping": {"patience": 1}},
+    ):
         assert JobSpec.model_validate(LEAST | further).sha256() != known

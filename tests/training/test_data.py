@@ -219,3 +219,30 @@ def test_what_a_killed_process_left_is_removed_and_what_is_written_now_is_not(tm
     data.cached("digits", tmp_path)
     assert not old.exists()
     assert new.exists()
+
+
+@given(
+    classes=st.integers(2, 20),
+    samples=st.integers(1, 300),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_label_noise_makes_just_its_share_wrong(classes, samples, share, seed):
+    y = (np.arange(samples) % classes).astype(np.int32)
+    spoilt = data.noisy(y, classes, share, seed)
+    assert spoilt.dtype == np.int32
+    assert (spoilt != y).sum() == round(share * samples)
+    assert ((spoilt >= 0) & (spoilt < classes)).all()
+    more = data.noisy(y, classes, 1.0, seed)
+    assert (spoilt[spoilt != y] == more[spoilt != y]).all()
+
+
+def test_label_noise_leaves_validation_and_test_as_they_are(cache_dir):
+    clean, noisy = (
+        load(spec({"name": "digits", "samples": 100, "label_noise": noise}), cache_dir)
+        for noise in (0.0, 0.25)
+    )
+    assert (clean.training.y != noisy.training.y).sum() == 25
+    assert np.array_equal(clean.training.x, noisy.training.x)
+    for part in ("validation", "test"):
+        assert np.array_equal(getattr(clean, part).y, getattr(noisy, part).y)

@@ -50,10 +50,16 @@ def small_data(samples=23):
     return Part(x, (np.arange(samples) % 3).astype(np.int32))
 
 
-def test_tracing_takes_no_step():
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_step_that_is_put_back_leaves_no_trace(jit_compile):
     model, optimizer = small_model(), keras.optimizers.Adam(0.01)
-    before = model.get_weights()
-    loop.compiled(loop.training_step(model, optimizer), loop.tensors(small_data()))
+    before, data = model.get_weights(), loop.tensors(small_data())
+    step = loop.training_step(model, optimizer)
+    graph = loop.compiled(step, data, jit_compile=jit_compile)
+    with loop.put_back([*model.variables, *optimizer.variables]):
+        loop.run_once(graph, data, {5, 3})
+        assert int(optimizer.iterations) == 2
+        assert not np.array_equal(before[0], model.get_weights()[0])
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert int(optimizer.iterations) == 0
 
@@ -68,6 +74,7 @@ def test_one_trace_serves_every_chunk():
 
     data = loop.tensors(small_data())
     graph = loop.compiled(counted, data)
+    loop.run_once(graph, data, {5})
     traced = len(calls)
     loop.run_over(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 2))
     loop.run_over(graph, loop.tensors(small_data(7)), iter([np.zeros((1, 3), np.int32)]))

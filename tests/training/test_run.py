@@ -52,7 +52,7 @@ def test_marks_in_their_order_with_the_facts_of_what_ended(cache_dir):
         (Phase.VALIDATION, 0, {"samples", "loss", "train_accuracy"}),
         (Phase.EPOCH, 1, {"validation_accuracy", "validation_loss"}),
         (Phase.VALIDATION, 1, {"samples", "loss", "train_accuracy"}),
-        (Phase.EVALUATION, None, {"validation_accuracy", "validation_loss"}),
+        (Phase.EVALUATION, None, {"validation_accuracy", "validation_loss", "stopped_by"}),
         (Phase.END, None, {"test_accuracy", "test_loss", "peak_memory_bytes"}),
     ]
     phase, index, setup = marks[0]
@@ -60,6 +60,7 @@ def test_marks_in_their_order_with_the_facts_of_what_ended(cache_dir):
     assert setup == {
         "tensorflow": tf.__version__,
         "threads": len(os.sched_getaffinity(0)),
+        "mode": "graph",
         "precision": "float32",
         "jit_compile": False,
         "steps_per_execution": 16,

@@ -26,4 +26,4 @@ def test_depth_stacks_tanh_layers_and_s_reads_what_the_last_reads():
     assert [layers[name].inputs for name in ("h1", "h2", "h3")] == [("input",), ("h1",), ("h2",)]
     assert layers["s"].inputs == ("h2",)
     assert layers["W"].inputs == ("h3",)
-    assert {layers[name].activation for name in ("h1", "h2", "h3")} == {"tanh"}
+    assert {layers[name].options["activation"] for name in ("h1", "h2", "h3")} == {"tanh"}

@@ -46,9 +46,11 @@ class SizeView(BaseModel):
 
     width: float
     depth: int
-    parameters: int
+    parameters: int | None
+    parameters_reason: str | None
     layers: int
     flops_per_sample: int | None
+    flops_reason: str | None
     memory_bytes: int
 
 
