@@ -1,5 +1,6 @@
 """Energy against work and quality, over the epochs that trained to their end."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from app.accounting.phases import Span, finished, number, share, validation_accuracies, whole
@@ -7,12 +8,23 @@ from app.domain.readings import Phase
 from app.domain.reports import Efficiency, Quality, StoppedBy, Work
 from app.domain.specs import WorkloadFacts
 
+PRECISION_OF_PRODUCTS = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
 
-def work(spans: tuple[Span, ...], facts: WorkloadFacts) -> Work:
-    """Samples, FLOPs and seconds of the finished epochs; validation and test are not counted."""
+
+def work(
+    spans: tuple[Span, ...], facts: WorkloadFacts, peaks: Mapping[str, float] | None = None
+) -> Work:
+    """Samples, FLOPs and seconds of the finished epochs; validation and test are not counted.
+
+    Args:
+        spans: the phases.
+        facts: what is known of the training by arithmetic.
+        peaks: FLOP/s of a large matrix product on the host, by precision.
+    """
     epochs = finished(spans)
     samples = sum(whole(epoch.facts, "samples") or 0 for epoch in epochs)
     training_s = sum(epoch.duration_s for epoch in epochs)
+    peak = _peak(spans, peaks or {})
     flops = None if facts.flops_per_sample is None else samples * facts.flops_per_sample
     return Work(
         parameters=facts.parameters,
@@ -24,7 +36,15 @@ def work(spans: tuple[Span, ...], facts: WorkloadFacts) -> Work:
         flops=flops,
         training_s=training_s,
         achieved_flops_per_s=_ratio(flops, training_s),
+        matmul_flops_per_s=peak,
+        matmul_share=_ratio(_ratio(flops, training_s), peak),
     )
+
+
+def _peak(spans: tuple[Span, ...], peaks: Mapping[str, float]) -> float | None:
+    """The host's peak in the precision that the run had."""
+    setup = next((span.facts for span in spans if span.name is Phase.SETUP), None) or {}
+    return peaks.get(PRECISION_OF_PRODUCTS.get(str(setup.get("precision")), ""))
 
 
 def quality(spans: tuple[Span, ...], target: float | None = None) -> Quality:

@@ -1,7 +1,7 @@
 """Readings → energy report: a pure function, so that a report can be computed again."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.accounting import carbon, efficiency, phases, series, trust
@@ -40,6 +40,7 @@ class _Run:
         parts: its components.
         baseline: what the host would have used without it.
         known: what the user knows of the host.
+        matmul_flops_per_s: what the host computes at most, by precision.
         spans: its phases.
         started_at: first reading, in UTC.
         finished_at: last reading, or the end of a job without one, in UTC.
@@ -54,6 +55,7 @@ class _Run:
     parts: Parts
     baseline: Baseline = NO_BASELINE
     known: KnownFacts = KnownFacts()
+    matmul_flops_per_s: Mapping[str, float] = field(default_factory=dict)
     spans: tuple[Span, ...] = ()
     started_at: datetime | None = None
     finished_at: datetime
@@ -126,6 +128,7 @@ def _measured(
         parts=found,
         baseline=baseline,
         known=readings.host.known,
+        matmul_flops_per_s=readings.host.matmul_flops_per_s,
         spans=spans,
         started_at=readings.started_at,
         finished_at=readings.started_at + timedelta(seconds=duration_s),
@@ -196,7 +199,7 @@ def _build(
 ) -> EnergyReport:
     """The report: what was read, priced and set against the work."""
     energy = _energy(run, assumptions)
-    done = efficiency.work(run.spans, work)
+    done = efficiency.work(run.spans, work, run.matmul_flops_per_s)
     return EnergyReport(
         job_id=job_id,
         status=status,

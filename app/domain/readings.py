@@ -110,6 +110,7 @@ class HostFacts(Frozen):
     cpu_quota: float | None = None  # CPUs' worth of time that a control group allows
     memory_limit_gib: float | None = None  # what a control group allows
     known: KnownFacts = KnownFacts()
+    matmul_flops_per_s: dict[str, float] = {}  # at most, by precision, as its worker measured
 
 
 class IdlePower(Frozen):

@@ -155,6 +155,8 @@ class Work(Frozen):
     flops: int | None
     training_s: float
     achieved_flops_per_s: float | None
+    matmul_flops_per_s: float | None = None  # the host's peak, in the precision of the run
+    matmul_share: float | None = None  # achieved over that peak
 
 
 class Quality(Frozen):

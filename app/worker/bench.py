@@ -31,11 +31,17 @@ class Bench:
     meter: EnergyMeter
     host: HostFacts
     watchdog: Watchdog = field(default_factory=Watchdog)  # this one never gives up
+    matmul_flops_per_s: dict[str, float] = field(default_factory=dict)  # once it is measured
 
     @cached_property
     def idle_monitor(self) -> IdleMonitor:
         """What is known of the host between jobs: how quiet it is, and its idle power."""
         return IdleMonitor(self.settings, self.meter, self.host, self.watchdog.lose)
+
+    @property
+    def host_now(self) -> HostFacts:
+        """The host's facts with what was measured since."""
+        return self.host.model_copy(update={"matmul_flops_per_s": {**self.matmul_flops_per_s}})
 
     @property
     def cache_dir(self) -> Path:

@@ -50,6 +50,14 @@ def warm(pipe: Connection) -> None:
     pipe.send({"tensorflow": "tensorflow" in sys.modules, "threads": threads})
 
 
+def peak(pipe: Connection) -> None:
+    """Answer what the host computes at most, in FLOP/s by precision."""
+    _detach()
+    from app.training.peak import matmul_flops_per_s
+
+    pipe.send(matmul_flops_per_s())
+
+
 def attempt(run: Callable[[Callable[..., None]], None]) -> Failure | None:
     """Run with the trainer, and put what it raised into a code and a sentence."""
     try:

@@ -63,7 +63,7 @@ class Journal:
             attempt=self._job.attempt,
             started_at=self._recorder.started_at or datetime.now(UTC),
             sample_interval_s=self._sample_interval_s,
-            host=self._bench.host,
+            host=self._bench.host_now,
             meter=self._bench.meter.facts,
             governor=self._recorder.governor,
             idle=self.idle,

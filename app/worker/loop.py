@@ -26,13 +26,14 @@ from app.storage.store import Store
 from app.worker import process
 from app.worker.attempt import run_job
 from app.worker.bench import Bench
-from app.worker.gate import check_gate
+from app.worker.gate import check_gate, host_gate
 from app.worker.sweep import sweep
 from app.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 UNREACHABLE = 3  # the exit code
+PEAK_WAIT_S = 30.0  # for another worker's measuring, and for the products
 
 
 class Worker:
@@ -60,6 +61,7 @@ class Worker:
         await self._beat()
         self._bench.idle_monitor.load.look()  # the first job may come with the end of the warm-up
         await asyncio.to_thread(process.warm_up)
+        await self._measure_peak()
         self._ready = True
         await self._beat()
         await sweep(self._bench)
@@ -79,6 +81,16 @@ class Worker:
         self._ready = False
         self._watchdog.stop()
         await self._watchdog.ask(self._beat)
+
+    async def _measure_peak(self) -> None:
+        """Find what this host can compute at most, if no other worker measures on it now."""
+        try:
+            async with asyncio.timeout(PEAK_WAIT_S), host_gate(self._bench.settings.host_lock):
+                found = await asyncio.to_thread(process.matmul_flops_per_s)
+        except (TimeoutError, UnavailableError) as error:
+            logger.warning("the host's peak of a matrix product is not known: %r", error)
+            return
+        self._bench.matmul_flops_per_s.update(found)
 
     async def _work(self, queue: procrastinate.App) -> None:
         settings = self._bench.settings
@@ -149,7 +161,7 @@ class Worker:
             await self._watchdog.ask(self._beat)
 
     async def _beat(self) -> None:
-        now, host, meter = datetime.now(UTC), self._bench.host, self._bench.meter.facts
+        now, host, meter = datetime.now(UTC), self._bench.host_now, self._bench.meter.facts
         await self._bench.store.beat(
             Host(
                 name=host.name,

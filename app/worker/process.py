@@ -28,6 +28,7 @@ from app.worker.messages import (
 )
 
 START_S = 120.0
+PEAK_S = 25.0  # for products that take less than a second on most hosts
 
 Read = Callable[[int | None, Mark | None], Reading]
 """Reads every counter; given the training process and the mark that it is read at, if any."""
@@ -65,20 +66,40 @@ def warm_up() -> None:
     Raises:
         UnavailableError: no answer, or the server is not fit to fork from.
     """
-    here, there = _context().Pipe()
-    process = _context().Process(target=child.warm, args=(there,), daemon=True)
-    process.start()
-    there.close()
-    try:
-        answer = here.recv() if here.poll(START_S) else None
-    except EOFError:
-        answer = None
-    process.join(START_S)
+    answer = _answer(child.warm, START_S)
     if answer != {"tensorflow": True, "threads": 1}:
         raise UnavailableError(
             f"the fork server is not fit to train in: expected TensorFlow loaded and one thread, "
             f"received {answer}; run `python -c 'import app.training.run'` to see why"
         )
+
+
+def matmul_flops_per_s() -> dict[str, float]:
+    """What the host computes at most, by precision, as a child finds with all of its threads.
+
+    Raises:
+        UnavailableError: the child did not answer.
+    """
+    answer = _answer(child.peak, PEAK_S)
+    if not isinstance(answer, dict):
+        raise UnavailableError(f"expected FLOP/s by precision, received {answer!r}")
+    return answer
+
+
+def _answer(target: Callable[[connection.Connection], None], within_s: float) -> object:
+    """What a child says over its pipe; null where it says nothing in time."""
+    here, there = _context().Pipe()
+    process = _context().Process(target=target, args=(there,), daemon=True)
+    process.start()
+    there.close()
+    try:
+        return here.recv() if here.poll(within_s) else None
+    except EOFError:
+        return None
+    finally:
+        process.kill()
+        process.join()
+        here.close()
 
 
 class Training:

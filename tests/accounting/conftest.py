@@ -53,6 +53,12 @@ MARKS: dict[float, dict[str, Any]] = {
 }
 
 
+def _marks(at_s: float, **facts: Any) -> dict[float, dict[str, Any]]:
+    """The marks, with more facts of the phase that ends at a moment."""
+    mark = MARKS[at_s]
+    return MARKS | {at_s: mark | {"ended": mark["ended"] | facts}}
+
+
 def _host(**changes: Any) -> HostFacts:
     """Two vCPUs of an EPYC Genoa whose name says no more than EPYC, with 24 GiB."""
     facts: dict[str, Any] = {
@@ -257,6 +263,11 @@ def meter() -> Callable[..., MeterFacts]:
 @pytest.fixture(scope="session")
 def attempt() -> Callable[..., Readings]:
     return _attempt
+
+
+@pytest.fixture(scope="session")
+def marks() -> Callable[..., dict[float, dict[str, Any]]]:
+    return _marks
 
 
 @pytest.fixture(scope="session")

@@ -71,3 +71,32 @@ def test_joules_up_to_the_epoch_that_reached_the_target(
     found = evaluate(readings, spec=SPEC.model_copy(update={"target_accuracy": target}))
     assert found.quality.target_reached is reached
     assert found.efficiency.j_to_target == (None if joules is None else pytest.approx(joules))
+
+
+PEAKS = {"float32": 1e11, "bfloat16": 4e11}
+
+
+@pytest.mark.parametrize(
+    ("precision", "peak"), [("float32", 1e11), ("mixed_bfloat16", 4e11), (None, None)]
+)
+def test_the_peak_is_that_of_the_precision(attempt, evaluate, marks, host, precision, peak):
+    readings = attempt(marks=marks(1.0, precision=precision), host=host(matmul_flops_per_s=PEAKS))
+    work = evaluate(readings).work
+    assert work.matmul_flops_per_s == peak
+    expected = None if peak is None else pytest.approx(work.achieved_flops_per_s / peak)
+    assert work.matmul_share == expected
+
+
+def test_without_a_measured_peak_there_is_no_share(attempt, evaluate, marks):
+    work = evaluate(attempt(marks=marks(1.0, precision="float32"))).work
+    assert (work.matmul_flops_per_s, work.matmul_share) == (None, None)
+
+
+@pytest.mark.parametrize("by", ["epochs", "target_accuracy", "early_stopping"])
+def test_by_what_it_ended(attempt, evaluate, marks, by):
+    assert evaluate(attempt(marks=marks(12.5, stopped_by=by))).quality.stopped_by == by
+
+
+def test_what_it_ended_by_is_null_where_it_was_cut_or_says_nonsense(attempt, evaluate, marks):
+    assert evaluate(attempt(seconds=8.0)).quality.stopped_by is None
+    assert evaluate(attempt(marks=marks(12.5, stopped_by="boredom"))).quality.stopped_by is None

@@ -61,13 +61,14 @@ def test_a_setting_that_contradicts_the_host_is_said_at_the_start(start, tmp_pat
     assert "Traceback" not in said(tmp_path)
 
 
-async def test_a_host_is_announced_with_its_idle_power(start, store, database_url):
+async def test_a_host_is_announced_with_its_idle_power_and_its_peak(start, store, database_url):
     start(database_url)
     (host,) = await until(lambda: ready(store))
     assert host.baseline is not None
     assert host.baseline.energy_j is None
     if host.baseline.method is Method.ESTIMATED:
         assert host.baseline.power_w > 0
+    assert set(host.facts.matmul_flops_per_s) == {"float32", "bfloat16"}
 
 
 async def training(store, **fields):

@@ -11,10 +11,11 @@ import time
 import psutil
 import pytest
 
-from app.domain.errors import MeterError
+from app.domain.errors import MeterError, UnavailableError
 from app.domain.readings import Phase
 from app.domain.specs import JobSpec
 from app.metering.counters import CpuCounters
+from app.worker import process
 from app.worker.messages import Ended, Failure, Forked, Seen
 from app.worker.process import Training
 from app.worker.recorder import Recorder
@@ -193,3 +194,21 @@ def alive(pid):
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def test_the_peak_of_a_matrix_product_comes_from_a_child(fork_server):
+    found = process.matmul_flops_per_s()
+    assert set(found) == {"float32", "bfloat16"}
+    assert min(found.values()) > 0
+    assert psutil.Process(fork_server).children() == []
+
+
+def _silent(pipe):
+    pipe.close()
+
+
+def test_a_peak_that_does_not_come_is_said(fork_server, monkeypatch):
+    monkeypatch.setattr(process.child, "peak", _silent)
+    with pytest.raises(UnavailableError, match=r"expected FLOP/s by precision, received None"):
+        process.matmul_flops_per_s()
+    assert psutil.Process(fork_server).children() == []

@@ -1,0 +1,28 @@
+"""The peak of a matrix product: by precision, from products whose FLOPs are known."""
+
+import tensorflow as tf
+
+from app.training import peak
+
+
+def test_each_precision_has_a_peak():
+    found = peak.matmul_flops_per_s()
+    assert set(found) == set(peak.PRECISIONS)
+    assert all(value > 1e8 for value in found.values())  # one scalar multiply-add a 20 ns
+
+
+def test_the_side_grows_until_a_product_takes_long_enough(monkeypatch):
+    sides = []
+
+    def taken(ones):
+        sides.append(ones.shape[0])
+        return ones.shape[0] / 100_000  # 1024: 10 ms, 2048: 20.5 ms
+
+    monkeypatch.setattr(peak, "_seconds", taken)
+    found = peak.matmul_flops_per_s()
+    assert sides == 2 * [side for side in (512, 1024, 2048) for _ in range(peak.REPEATS)]
+    assert found["float32"] == 2 * 2048**3 / (2048 / 100_000)
+
+
+def test_a_product_is_waited_for():
+    assert peak._seconds(tf.ones([256, 256])) > 0
