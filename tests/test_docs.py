@@ -15,8 +15,9 @@ from app import reference
 from app.accounting.trust import REASONS
 from app.api.problems import Kind
 from app.domain.reports import EnergyReport
-from app.domain.specs import JobSpec
+from app.domain.specs import Dataset, Execution, JobSpec
 from app.settings import Settings
+from app.workloads import catalogue
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -183,3 +184,26 @@ def test_the_repository_names_no_machine_and_no_registry():
     told = "|".join(["/wo" + "rk/", "/ro" + "ot/", "pypi" + r"\.org", "python" + "hosted"])
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*.txt"), *(ROOT / "docs").rglob("*.md")]:
         assert not re.search(told, path.read_text()), path
+
+
+WORKLOADS = (ROOT / "docs" / "workloads.md").read_text()
+ON_SERIES = {"rnn", "attention", "gru", "transformer"}
+
+
+@pytest.mark.parametrize("name", catalogue.OWN)
+def test_every_family_has_its_line_and_its_sizes(name):
+    family = catalogue.OWN[name]
+    assert f"| `{name}` | " in WORKLOADS
+    if name == "keras" or family.parameters_reason:
+        return
+    dataset = {"name": "synthetic"} if name in ON_SERIES else {"name": "mnist5k"}
+    found = [
+        catalogue.facts(JobSpec(model_type=name, size=size, dataset=Dataset(**dataset))).parameters
+        for size in family.sizes
+    ]
+    assert " | ".join(f"{parameters:,}" for parameters in found) in WORKLOADS
+
+
+@pytest.mark.parametrize("field", Execution.model_fields)
+def test_every_setting_of_the_execution_is_explained(field):
+    assert f"| `{field}` | " in WORKLOADS

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.domain.errors import FieldError, SpecError
-from app.workloads.catalogue import FAMILIES
+from app.workloads import catalogue
 
 Model = TypeVar("Model", bound=BaseModel)
 Schema = dict[str, Any]
@@ -21,7 +22,6 @@ MAX_ITEMS = 8  # items of a received list or object that an answer repeats
 MAX_DEPTH = 3  # levels of a received list or object that an answer repeats
 
 
-MODEL_TYPES = f"one of {', '.join(FAMILIES)}"
 PATTERNS = {r"^[A-Z]{3}$": "three capital letters, as FRA"}
 
 
@@ -99,16 +99,15 @@ def _body_error(expected: str, body: bytes) -> SpecError:
 def _field_errors(schema: Schema, error: ValidationError, noun: str) -> list[FieldError]:
     found: dict[str, FieldError] = {}
     for item in error.errors(include_url=False, include_context=False):
-        named = _field_error(schema, item["type"], item["loc"], item["input"], noun)
+        named = _field_error(schema, item, noun)
         found.setdefault(named.field, named)  # the branches of a union fail one by one
         if len(found) == MAX_ERRORS:
             break
     return list(found.values())
 
 
-def _field_error(
-    schema: Schema, kind: str, loc: tuple[int | str, ...], received: Any, noun: str
-) -> FieldError:
+def _field_error(schema: Schema, item: ErrorDetails, noun: str) -> FieldError:
+    kind, loc, received = item["type"], item["loc"], item["input"]
     if kind == "extra_forbidden":
         path, place = locate(schema, loc[:-1])
         path, expected = [*path, loc[-1]], f"no such {noun}{_hint(schema, place, loc[-1])}"
@@ -118,7 +117,10 @@ def _field_error(
         path, expected = [*path, loc[-2]], f"names matching {pattern}"
     else:
         path, place = locate(schema, loc)
-        expected = MODEL_TYPES if path == ["model_type"] else expectation(schema, place)
+        model_type = path == ["model_type"]
+        expected = catalogue.model_types() if model_type else expectation(schema, place)
+    if kind == "not_storable":
+        expected = item["msg"]
     name = ".".join(_cut(str(part)) for part in path) or "body"
     value = None if kind == "missing" else shown(received)
     return FieldError(field=name, expected=expected, received=value)

@@ -63,7 +63,12 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     yield "Power", _power(report)
     yield "CO2e", _emissions(report)
     yield "Per sample", _per_sample(report)
+    if (speed := _speed(report)) is not None:
+        yield "Speed", speed
     yield "Accuracy", _accuracy(report)
+    if report.quality.stopped_by == "early_stopping":
+        after = quantity(report.efficiency.j_after_best_epoch, "J")
+        yield "Stopped", f"early, with {after} of training after the best epoch"
     if (reached := report.quality.target_reached) is not None:
         yield "Target", _target(report) if reached else "not reached"
     yield "Trust", f"grade {report.trust.grade}"
@@ -184,6 +189,18 @@ def _per_sample(report: EnergyReport) -> str:
     if per_sample is None:
         return f"{NONE} (no training phase was finished)" if not report.work.samples else NONE
     return f"{quantity(per_sample, 'J')} ({report.work.samples:,} samples trained)"
+
+
+def _speed(report: EnergyReport) -> str | None:
+    """FLOP/s of the epochs, and their share of the host's peak; null where FLOPs are not known."""
+    work = report.work
+    if work.achieved_flops_per_s is None:
+        return None
+    speed = quantity(work.achieved_flops_per_s, "FLOP/s")
+    if work.matmul_share is None:
+        return speed
+    peak = quantity(work.matmul_flops_per_s, "FLOP/s")
+    return f"{speed}, {per_cent(work.matmul_share)} of this host's matrix product ({peak})"
 
 
 def _accuracy(report: EnergyReport) -> str:

@@ -24,6 +24,14 @@ def _number_or_auto(text: str) -> int | str:
         raise typer.BadParameter(f"expected auto or a whole number, received {text!r}") from None
 
 
+def _switch(text: str) -> bool | str:
+    known: dict[str, bool | str] = {"true": True, "false": False, "auto": "auto"}
+    try:
+        return known[text]
+    except KeyError:
+        raise typer.BadParameter(f"expected true, false or auto, received {text!r}") from None
+
+
 def _size(text: str) -> str | Body:
     """`base`, or `width=1.5,depth=2`."""
     if "=" not in text:
@@ -53,7 +61,13 @@ def _tag(text: str) -> tuple[str, str]:
 
 def spec_body(
     *,
-    model_type: Annotated[str | None, typer.Option(help="cnn, rnn or attention.")] = None,
+    model_type: Annotated[
+        str | None, typer.Option(help="See `trainwatt workloads`: cnn, rnn, …")
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What model.to_json() wrote, for the model type keras."),
+    ] = None,
     size: Annotated[
         Any, typer.Option(parser=_size, metavar="SIZE", help="A name, or width=1.5,depth=2.")
     ] = None,
@@ -75,11 +89,25 @@ def spec_body(
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, in g CO2e/kWh.")
     ] = None,
     pue: Annotated[float | None, typer.Option(help="Power usage effectiveness.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="graph (our loop) or keras_fit (a plain model.fit).")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16 or auto.")] = None,
+    jit_compile: Annotated[
+        Any, typer.Option(parser=_switch, metavar="true|false|auto", help="By XLA.")
+    ] = None,
+    input_pipeline: Annotated[str | None, typer.Option(help="memory, tf_data or auto.")] = None,
     threads: Annotated[
-        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Of TensorFlow.")
+        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Of the training.")
     ] = None,
     steps_per_execution: Annotated[
         Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Steps a call.")
+    ] = None,
+    label_noise: Annotated[
+        float | None, typer.Option(help="Share of training labels that are made wrong.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after epochs without a better validation.")
     ] = None,
     target_accuracy: Annotated[
         float | None, typer.Option(help="Stop once an epoch validates at it.")
@@ -108,6 +136,7 @@ def spec_body(
     """
     options: dict[str, Any] = {
         "model_type": model_type,
+        "architecture": _json("--architecture", architecture) if architecture else None,
         "size": size,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -115,8 +144,22 @@ def spec_body(
         "seed": seed,
         "priority": priority,
         "target_accuracy": target_accuracy,
-        "dataset": {"name": dataset, "samples": samples, "shape": shape, "classes": classes},
-        "execution": {"threads": threads, "steps_per_execution": steps_per_execution},
+        "early_stopping": {"patience": patience},
+        "dataset": {
+            "name": dataset,
+            "samples": samples,
+            "shape": shape,
+            "classes": classes,
+            "label_noise": label_noise,
+        },
+        "execution": {
+            "mode": mode,
+            "precision": precision,
+            "jit_compile": jit_compile,
+            "input_pipeline": input_pipeline,
+            "threads": threads,
+            "steps_per_execution": steps_per_execution,
+        },
         "limits": {"timeout_s": timeout_s, "energy_j": energy_j, "emissions_g": emissions_g},
         "placement": {"labels": [label] if label else None},
         "carbon": {
@@ -127,7 +170,7 @@ def spec_body(
         },
         "tags": dict(tag or []),
     }
-    return _on_top(_read(spec) if spec else {}, options)
+    return _on_top(_json("--spec", spec) if spec else {}, options)
 
 
 def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
@@ -166,7 +209,7 @@ def _on_top(body: Body, options: dict[str, Any]) -> Body:
     """
     merged = dict(body)
     for name, value in options.items():
-        if isinstance(value, dict) and name != "size":
+        if isinstance(value, dict) and name not in {"size", "architecture"}:
             part = merged.get(name, {})
             inner = _on_top(part, value) if isinstance(part, dict) else part
             if inner or name in body:
@@ -176,8 +219,9 @@ def _on_top(body: Body, options: dict[str, Any]) -> Body:
     return merged
 
 
-def _read(name: str) -> Body:
+def _json(option: str, name: str) -> Body:
+    """The JSON object of a file, or of standard input where its name is a dash."""
     try:
         return json_object(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
     except OSError as error:
-        raise UsageError(f"--spec: {name} cannot be read ({error.strerror})") from error
+        raise UsageError(f"{option}: {name} cannot be read ({error.strerror})") from error

@@ -4,11 +4,18 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
+from app.domain.json_values import storable
 from app.domain.quantities import Frozen
 
-ADDED_LATER = ("execution.mode", "dataset.label_noise", "early_stopping")
+ADDED_LATER = (
+    "execution.mode",
+    "dataset.label_noise",
+    "early_stopping",
+    "dataset.uploaded",
+    "architecture",
+)
 
 SizeName = Literal["tiny", "small", "base", "medium", "large"]
 
@@ -36,25 +43,43 @@ Size = Annotated[
 ]
 
 
+SampleShape = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=4096)], ...],
+    Field(min_length=1, max_length=3, strict=False),
+]
+
+
+class UploadedData(SpecPart):
+    """What the service knows of a data set of a user's: what it holds, and how it is split."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    shape: SampleShape
+    classes: Annotated[int, Field(ge=2, le=1000)]
+    training_samples: Annotated[int, Field(ge=1)]
+    validation_samples: Annotated[int, Field(ge=1)]
+    test_samples: Annotated[int, Field(ge=1)]
+    min_training_samples: Annotated[int, Field(ge=1)]
+
+
 class Dataset(SpecPart):
-    """What to train on. `shape` and `classes` belong to the data set `synthetic` alone."""
+    """What to train on. `shape` and `classes` belong to the data set `synthetic` alone.
+
+    `uploaded` is filled in by the service where the name is of a user's data set.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=64)] = "mnist5k"
     samples: Annotated[
         int | None, Field(ge=1, le=10_000_000, description="training samples; null: all")
     ] = None
-    shape: (
-        Annotated[
-            tuple[Annotated[int, Field(ge=1, le=4096)], ...],
-            Field(min_length=1, max_length=3, strict=False),
-        ]
-        | None
-    ) = None
+    shape: SampleShape | None = None
     classes: Annotated[int | None, Field(ge=2, le=1000)] = None
     label_noise: Annotated[
         float,
         Field(ge=0, le=1, description="share of the training labels that are made wrong, seeded"),
     ] = 0.0
+    uploaded: Annotated[UploadedData | None, Field(description="null: the service fills it in")] = (
+        None
+    )
 
 
 class Execution(SpecPart):
@@ -128,6 +153,11 @@ class JobSpec(SpecPart):
     )
 
     model_type: Annotated[str, Field(min_length=1, max_length=64, examples=["cnn"])]
+    architecture: Annotated[
+        dict[str, Any] | None,
+        AfterValidator(storable),
+        Field(description="of the model type keras: what json.loads(model.to_json()) gives"),
+    ] = None
     size: Size = "base"
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 3
     dataset: Dataset = Dataset()

@@ -80,11 +80,16 @@ def put_into_force(settings: Settings, asked: Execution) -> None:
     keras.config.set_dtype_policy(settings.precision)
 
 
+def on_the_cpu() -> bool:
+    """Whether TensorFlow has no accelerator here."""
+    return not tf.config.list_physical_devices("GPU")
+
+
 def _keras_itself() -> Settings:
     return Settings(
         mode="keras_fit",
         precision="float32",
-        jit_compile=bool(tf.config.list_physical_devices("GPU")),
+        jit_compile=not on_the_cpu(),
         steps_per_execution=1,
         input_pipeline="memory",
         threads=usable_cpus(),

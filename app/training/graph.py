@@ -1,6 +1,6 @@
 """Training by our own loop: data in memory, chunks of steps as one graph each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
@@ -10,8 +10,8 @@ from app.domain.specs import JobSpec
 from app.training import loop, models
 from app.training.course import Course, Score
 from app.training.data import Data
-from app.training.execution import Settings
-from app.training.loop import Chunk, Indices, Tensors
+from app.training.execution import Settings, on_the_cpu
+from app.training.loop import Graph, Indices, Result, Tensors
 from app.workloads import catalogue
 from app.workloads.memory import EVALUATION_BATCH
 
@@ -25,8 +25,8 @@ class Prepared:
 
     spec: JobSpec
     settings: Settings
-    train: Chunk
-    evaluate: Chunk
+    train: Graph
+    evaluate: Graph
     training: Tensors
     validation: Tensors
     test: Tensors
@@ -50,23 +50,28 @@ def train(spec: JobSpec, settings: Settings, data: Data, course: Course) -> None
 
 def prepare(spec: JobSpec, settings: Settings, data: Data) -> Prepared:
     """Build the model, trace and compile both graphs; the weights are as if no step was taken."""
-    model = models.build(catalogue.plan(spec))
+    jit = settings.jit_compile
+    model = models.build(catalogue.plan(spec), fused=not jit and on_the_cpu())
     optimizer = keras.optimizers.Adam(spec.learning_rate)
     training = loop.tensors(data.training)
-    jit = settings.jit_compile
+    step = loop.training_step(model, optimizer)
     ready = Prepared(
         spec=spec,
         settings=settings,
-        train=loop.compiled(loop.training_step(model, optimizer), training, jit_compile=jit),
+        train=(
+            loop.compiled_stream(step, jit_compile=jit)
+            if settings.input_pipeline == "tf_data"
+            else loop.compiled(step, training, jit_compile=jit)
+        ),
         evaluate=loop.compiled(loop.evaluation_step(model), training, jit_compile=jit),
         training=training,
         validation=loop.tensors(data.validation),
         test=loop.tensors(data.test),
     )
     with loop.put_back([*model.variables, *optimizer.variables]):
-        loop.run_once(ready.train, training, _sizes(training.samples, spec.batch_size))
+        _run_once(_trained(ready, _one_each(training, spec.batch_size)))
     for part in (ready.validation, ready.test):
-        loop.run_once(ready.evaluate, part, _sizes(part.samples, EVALUATION_BATCH))
+        _run_once(loop.gathered(ready.evaluate, part, _one_each(part, EVALUATION_BATCH)))
     return ready
 
 
@@ -82,12 +87,19 @@ def run_epoch(ready: Prepared, epoch: int, course: Course) -> Score:
         finished += more
         course.progress(epoch, finished, steps)
 
-    return loop.run_over(ready.train, ready.training, rows, done)
+    return loop.total(_trained(ready, rows), done)
 
 
 def evaluate(ready: Prepared, part: Tensors) -> Score:
     """The score on a part of the data, with the weights as they are."""
-    return loop.run_over(ready.evaluate, part, _in_order(part))
+    return loop.total(loop.gathered(ready.evaluate, part, _in_order(part)))
+
+
+def _trained(ready: Prepared, rows: Iterable[Indices]) -> Iterator[Result]:
+    """The results of training steps on these rows, by the pipeline that was asked for."""
+    stream = ready.settings.input_pipeline == "tf_data"
+    feed = loop.streamed if stream else loop.gathered
+    return feed(ready.train, ready.training, rows)
 
 
 def _in_order(part: Tensors) -> Iterator[Indices]:
@@ -95,6 +107,13 @@ def _in_order(part: Tensors) -> Iterator[Indices]:
     return loop.chunks(order, min(EVALUATION_BATCH, part.samples), EVALUATION_STEPS)
 
 
-def _sizes(samples: int, batch: int) -> set[int]:
-    """The sizes of batches that occur."""
-    return {min(batch, samples), samples % batch} - {0}
+def _one_each(part: Tensors, batch: int) -> list[Indices]:
+    """A chunk of one step for each size of batch that occurs, on whatever samples."""
+    sizes = {min(batch, part.samples), part.samples % batch} - {0}
+    return [np.zeros((1, size), np.int32) for size in sorted(sizes)]
+
+
+def _run_once(results: Iterable[Result]) -> None:
+    """Take the steps; what they say is dropped."""
+    for _ in results:
+        pass

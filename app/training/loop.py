@@ -21,7 +21,8 @@ from app.training.data import Part
 from app.training.models import hits, losses
 
 Indices = NDArray[np.int32]
-Chunk = Callable[..., tuple[Any, Any]]
+Step = Callable[[Any, Any], tuple[Any, Any]]
+Graph = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -52,34 +53,89 @@ def chunks(order: Indices, batch: int, steps: int) -> Iterator[Indices]:
         yield order[np.newaxis, whole * batch :]
 
 
-def compiled(step: Chunk, data: Tensors, *, jit_compile: bool = False) -> Chunk:
-    """Run `step(x, y)` for every row of a matrix of indices, as one graph; sums of its results.
+def compiled(step: Step, data: Tensors, *, jit_compile: bool = False) -> Graph:
+    """Run `step(x, y)` for every row of a matrix of indices, as one graph: `graph(x, y, rows)`.
 
     XLA compiles the step alone, once for each size of batch; the loop around it is TensorFlow's.
     """
-    step = tf.function(step, jit_compile=True, autograph=False) if jit_compile else step
+    step = _jitted(step) if jit_compile else step
 
     def run(x: Any, y: Any, rows: Any) -> tuple[Any, Any]:
-        def body(row: Any, loss: Any, right: Any) -> tuple[Any, Any, Any]:
-            more_loss, more_right = step(tf.gather(x, rows[row]), tf.gather(y, rows[row]))
-            return row + 1, loss + more_loss, right + more_right
-
-        def unfinished(row: Any, *_: Any) -> Any:
-            return row < tf.shape(rows)[0]
-
-        start = (0, tf.constant(0.0), tf.constant(0, tf.int64))
-        _, loss, right = tf.while_loop(unfinished, body, start, parallel_iterations=1)
-        return loss, right
+        return _sums(
+            tf.shape(rows)[0], lambda row: step(tf.gather(x, rows[row]), tf.gather(y, rows[row]))
+        )
 
     signature = [_any_number(data.x), _any_number(data.y), tf.TensorSpec([None, None], tf.int32)]
-    graph: Chunk = tf.function(run, input_signature=signature, autograph=False)
+    graph: Graph = tf.function(run, input_signature=signature, autograph=False)
     return graph
 
 
-def run_once(graph: Chunk, data: Tensors, batches: Iterable[int]) -> None:
-    """Take a step with a batch of each size, on whatever samples; what it says is dropped."""
-    for size in sorted(batches):
-        graph(data.x, data.y, np.zeros((1, size), np.int32))
+def compiled_stream(step: Step, *, jit_compile: bool = False) -> Graph:
+    """The same with batches that an iterator of tf.data brings: `graph(iterator, steps)`."""
+    step = _jitted(step) if jit_compile else step
+
+    def run(iterator: Any, steps: Any) -> tuple[Any, Any]:
+        return _sums(steps, lambda _: step(*iterator.get_next()))
+
+    graph: Graph = tf.function(run, autograph=False)
+    return graph
+
+
+def _jitted(step: Step) -> Step:
+    jitted: Step = tf.function(step, jit_compile=True, autograph=False)
+    return jitted
+
+
+def _sums(steps: Any, take: Callable[[Any], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """The sums of losses and hits over steps, as a loop of the graph."""
+
+    def body(number: Any, loss: Any, right: Any) -> tuple[Any, Any, Any]:
+        more_loss, more_right = take(number)
+        return number + 1, loss + more_loss, right + more_right
+
+    start = (0, tf.constant(0.0), tf.constant(0, tf.int64))
+    _, loss, right = tf.while_loop(
+        lambda number, *_: number < steps, body, start, parallel_iterations=1
+    )
+    return loss, right
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a chunk of steps brought: the sum of its losses, its hits, its steps and samples."""
+
+    loss: Any
+    right: Any
+    steps: int
+    samples: int
+
+
+def gathered(graph: Graph, data: Tensors, rows: Iterable[Indices]) -> Iterator[Result]:
+    """Run a graph of `compiled` chunk by chunk."""
+    for chunk in rows:
+        yield Result(*graph(data.x, data.y, chunk), len(chunk), chunk.size)
+
+
+def streamed(graph: Graph, data: Tensors, rows: Iterable[Indices]) -> Iterator[Result]:
+    """Run a graph of `compiled_stream` on the same batches, which tf.data gathers ahead."""
+    chunks_ = list(rows)
+
+    def batches() -> Iterator[Indices]:
+        for chunk in chunks_:
+            yield from chunk
+
+    indices = tf.data.Dataset.from_generator(
+        batches, output_signature=tf.TensorSpec([None], tf.int32)
+    )
+    samples = indices.map(
+        lambda row: (tf.gather(data.x, row), tf.gather(data.y, row)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    iterator = iter(samples.prefetch(tf.data.AUTOTUNE))
+    for chunk in chunks_:
+        steps = tf.constant(len(chunk))  # a Python number would trace anew
+        yield Result(*graph(iterator, steps), len(chunk), chunk.size)
 
 
 @contextlib.contextmanager
@@ -91,7 +147,7 @@ def put_back(variables: list[Any]) -> Iterator[None]:
         variable.assign(value)
 
 
-def training_step(model: Any, optimizer: Any) -> Chunk:
+def training_step(model: Any, optimizer: Any) -> Step:
     """One step of gradient descent on a batch: the sum of its losses, and its hits."""
     optimizer.build(model.trainable_variables)
 
@@ -107,7 +163,7 @@ def training_step(model: Any, optimizer: Any) -> Chunk:
     return step
 
 
-def evaluation_step(model: Any) -> Chunk:
+def evaluation_step(model: Any) -> Step:
     """The sum of a batch's losses, and its hits, with the weights as they are."""
 
     def step(x: Any, y: Any) -> tuple[Any, Any]:
@@ -117,29 +173,23 @@ def evaluation_step(model: Any) -> Chunk:
     return step
 
 
-def run_over(
-    graph: Chunk,
-    data: Tensors,
-    rows: Iterator[Indices],
-    done: Callable[[int], None] = lambda _: None,
-) -> Score:
-    """Run all rows; `done` hears of the steps of each chunk.
+def total(results: Iterable[Result], done: Callable[[int], None] = lambda _: None) -> Score:
+    """The score over all chunks; `done` hears of the steps of each.
 
     Raises:
         TrainingError: the loss is not a finite number any more (code `diverged`).
     """
     loss, right, samples = 0.0, 0, 0
-    for chunk in rows:
-        more_loss, more_right = graph(data.x, data.y, chunk)
-        loss += float(more_loss)
+    for result in results:
+        loss += float(result.loss)
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss}; expected a finite number: lower the learning rate",
                 code="diverged",
             )
-        right += int(more_right)
-        samples += chunk.size
-        done(len(chunk))
+        right += int(result.right)
+        samples += result.samples
+        done(result.steps)
     return Score(loss=loss / samples, accuracy=right / samples)
 
 

@@ -1,12 +1,15 @@
 """One training from spec to test accuracy, told in marks at the boundaries of its phases."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from app.domain.specs import JobSpec
-from app.training import data, execution, graph, keras_fit
+from app.training import classical, data, execution, graph, keras_fit
 from app.training.course import Course, Mark, OnProgress
+from app.training.data import Data
+from app.training.execution import Settings
 from app.workloads import catalogue
 
 
@@ -29,5 +32,11 @@ def train(spec: JobSpec, mark: Mark, progress: OnProgress, cache_dir: Path) -> N
     keras.utils.set_random_seed(spec.seed)
     loaded = data.load(spec, facts, cache_dir)
     course = Course(spec, mark, progress, facts.training_samples)
-    run = keras_fit.train if settings.mode == "keras_fit" else graph.train
-    run(spec, settings, loaded, course)
+    _trainer(spec)(spec, settings, loaded, course)
+
+
+def _trainer(spec: JobSpec) -> Callable[[JobSpec, Settings, Data, Course], None]:
+    """Who trains the spec's model: scikit-learn, a plain `fit` of Keras, or our own loop."""
+    if catalogue.families()[spec.model_type].trainer == "scikit-learn":
+        return classical.train
+    return keras_fit.train if spec.execution.mode == "keras_fit" else graph.train

@@ -1,20 +1,58 @@
 """The explicit catalogue of what can be trained, and the facts of a spec's training."""
 
-from typing import Any, get_args
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from app.domain.errors import FieldError, SpecError
-from app.domain.specs import Dataset, ExplicitSize, JobSpec, Size, SizeName, WorkloadFacts
-from app.workloads import attention, cnn, datasets, rnn
+from app.domain.specs import Dataset, JobSpec, SizeName, WorkloadFacts
+from app.workloads import (
+    attention,
+    cnn,
+    datasets,
+    gru,
+    mlp,
+    own_model,
+    plugins,
+    random_forest,
+    resnet,
+    rnn,
+    svm,
+    transformer,
+)
 from app.workloads.datasets import DATASETS, DatasetFacts
 from app.workloads.family import Family
 from app.workloads.layers import Layer
 from app.workloads.memory import memory_bytes
 
-FAMILIES: dict[str, Family] = {
+OWN: dict[str, Family] = {
     "cnn": cnn.FAMILY,
     "rnn": rnn.FAMILY,
     "attention": attention.FAMILY,
+    "gru": gru.FAMILY,
+    "mlp": mlp.FAMILY,
+    "transformer": transformer.FAMILY,
+    "resnet": resnet.FAMILY,
+    "svm": svm.FAMILY,
+    "random_forest": random_forest.FAMILY,
+    "keras": own_model.FAMILY,
 }
+
+
+@cache
+def families() -> Mapping[str, Family]:
+    """Ours, and those of installed packages; asked for once, for loading those runs their code."""
+    return {**OWN, **plugins.families(OWN)}
+
+
+def family_of(spec: JobSpec) -> Family:
+    """The family of a spec whose model type is known."""
+    return own_model.of(spec) if spec.model_type == own_model.NAME else families()[spec.model_type]
+
+
+def model_types() -> str:
+    """Every name of a family, for a sentence."""
+    return f"one of {', '.join(families())}"
 
 
 def facts(spec: JobSpec) -> WorkloadFacts:
@@ -25,7 +63,7 @@ def facts(spec: JobSpec) -> WorkloadFacts:
             there are too few or too many samples; each field is named.
     """
     layers = plan(spec)
-    family, data = FAMILIES[spec.model_type], datasets.facts(spec.dataset)
+    family, data = family_of(spec), datasets.facts(spec.dataset)
     return WorkloadFacts(
         parameters=None if family.parameters_reason else parameters(layers),
         layers=count(layers),
@@ -37,7 +75,7 @@ def facts(spec: JobSpec) -> WorkloadFacts:
         training_samples=data.training_samples,
         validation_samples=data.validation_samples,
         test_samples=data.test_samples,
-        memory_bytes=memory_bytes(layers, data, spec.batch_size),
+        memory_bytes=_memory_bytes(family, layers, data, spec),
     )
 
 
@@ -49,23 +87,26 @@ def plan(spec: JobSpec) -> tuple[Layer, ...]:
     """
     if errors := (*_type_problems(spec), *datasets.problems(spec.dataset)):
         raise SpecError(*errors)
-    if errors := FAMILIES[spec.model_type].problems(spec):
+    family, data = family_of(spec), datasets.facts(spec.dataset)
+    if errors := (*own_model.refused(spec), *family.problems(spec)):
         raise SpecError(*errors)
-    family, data = FAMILIES[spec.model_type], datasets.facts(spec.dataset)
     shape = family.input_shape(data.shape)
     if shape is None:
         expected = f"{family.expected_shape} for {family.name}"
         raise SpecError(_error("dataset.shape", expected, data.shape))
-    if spec.batch_size > data.training_samples:
+    if family.trainer == "keras" and spec.batch_size > data.training_samples:
         expected = f"at most the {data.training_samples:,} training samples"
         raise SpecError(_error("batch_size", expected, spec.batch_size))
-    size = explicit(family, spec.size)
+    size = family.explicit(spec.size)
     return family.layers(shape, data.classes, size.width, size.depth)
 
 
-def explicit(family: Family, size: Size) -> ExplicitSize:
-    """Width and depth of a size that is given by name or by hand."""
-    return size if isinstance(size, ExplicitSize) else family.sizes[size]
+def _memory_bytes(
+    family: Family, layers: tuple[Layer, ...], data: DatasetFacts, spec: JobSpec
+) -> int:
+    if family.memory is not None:
+        return family.memory(data, spec)
+    return memory_bytes(layers, data, spec.batch_size)
 
 
 def count(layers: tuple[Layer, ...]) -> int:
@@ -86,7 +127,7 @@ def flops(layers: tuple[Layer, ...]) -> int:
 def listing() -> dict[str, Any]:
     """Every model type with its sizes on its default data set, and every data set, as JSON."""
     return {
-        "model_types": [_family(family) for family in FAMILIES.values()],
+        "model_types": [_family(family) for family in families().values()],
         "datasets": [_dataset(data) for data in DATASETS.values()],
     }
 
@@ -99,8 +140,12 @@ def _family(family: Family) -> dict[str, Any]:
         "concept": family.concept,
         "datasets": list(DATASETS),
         "default_dataset": Dataset().name,
-        "sizes": {name: _size(family, name) for name in get_args(SizeName)},
+        "sizes": {} if family is own_model.FAMILY else _sizes(family),
     }
+
+
+def _sizes(family: Family) -> dict[str, Any]:
+    return {name: _size(family, name) for name in family.sizes}
 
 
 def _size(family: Family, name: SizeName) -> dict[str, Any]:
@@ -131,9 +176,9 @@ def _dataset(data: DatasetFacts) -> dict[str, Any]:
 
 
 def _type_problems(spec: JobSpec) -> tuple[FieldError, ...]:
-    if spec.model_type in FAMILIES:
+    if spec.model_type in families():
         return ()
-    return (_error("model_type", f"one of {', '.join(FAMILIES)}", spec.model_type),)
+    return (_error("model_type", model_types(), spec.model_type),)
 
 
 def _error(field: str, expected: str, received: Any) -> FieldError:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from math import prod
+from operator import attrgetter
+from typing import Any, Literal
 
 from app.domain.errors import FieldError
-from app.domain.specs import ExplicitSize, JobSpec, SizeName
+from app.domain.specs import ExplicitSize, JobSpec, Size, SizeName
+from app.workloads.datasets import DatasetFacts
 from app.workloads.layers import Layer, Shape
+from app.workloads.memory import FLOAT_BYTES
 
 WIDTHS: Mapping[SizeName, ExplicitSize] = {
     "tiny": ExplicitSize(width=0.25, depth=1),
@@ -15,6 +19,16 @@ WIDTHS: Mapping[SizeName, ExplicitSize] = {
     "medium": ExplicitSize(width=2, depth=1),
     "large": ExplicitSize(width=4, depth=1),
 }
+
+SCIKIT_LEARN: Mapping[str, tuple[Any, ...]] = {  # what its training can honour, by field of a spec
+    "batch_size": (JobSpec.model_fields["batch_size"].default,),
+    "execution.mode": ("graph",),
+    "execution.precision": ("float32", "auto"),
+    "execution.jit_compile": ("auto", False),
+    "execution.steps_per_execution": ("auto",),
+    "execution.input_pipeline": ("auto",),
+}
+SCIKIT_LEARN_BYTES = 335_000_000  # measured: resident peak of the smallest trainings, less the rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +50,7 @@ class Family:
         problems: what of a spec this family cannot honour.
         flops_reason: why no FLOPs are stated; null where they are.
         parameters_reason: why no parameters are stated; null where they are.
+        memory: the estimate of (data, spec), in bytes; null where that from the layers holds.
     """
 
     name: str
@@ -50,8 +65,45 @@ class Family:
     problems: Callable[[JobSpec], tuple[FieldError, ...]] = lambda _: ()
     flops_reason: str | None = None
     parameters_reason: str | None = None
+    memory: Callable[[DatasetFacts, JobSpec], int] | None = None
+
+    def explicit(self, size: Size) -> ExplicitSize:
+        """Width and depth of a size that is given by name or by hand."""
+        return size if isinstance(size, ExplicitSize) else self.sizes[size]
 
 
 def sequence(shape: Shape) -> Shape | None:
     """Two axes are steps × features; anything else is no sequence."""
     return shape if len(shape) == 2 else None
+
+
+def scikit_learn_bytes(data: DatasetFacts) -> int:
+    """Memory of a process that trains by scikit-learn, and of the data set and one copy of it."""
+    samples = data.training_samples + data.validation_samples + data.test_samples
+    return SCIKIT_LEARN_BYTES + 2 * FLOAT_BYTES * samples * prod(data.shape)
+
+
+def unhonoured(
+    spec: JobSpec, honoured: Mapping[str, tuple[Any, ...]], trainer: str
+) -> tuple[FieldError, ...]:
+    """The fields of a spec whose values a trainer has no use for.
+
+    Args:
+        spec: what is asked for.
+        honoured: the values that can be had, by the path of the field; of others nothing is said.
+        trainer: who can honour no more, for the sentence.
+    """
+    received = {path: attrgetter(path)(spec) for path in honoured}
+    return tuple(
+        FieldError(
+            field=path,
+            expected=f"{_either(values)}: {trainer} has no other for {spec.model_type}",
+            received=received[path],
+        )
+        for path, values in honoured.items()
+        if received[path] not in values
+    )
+
+
+def _either(values: tuple[Any, ...]) -> str:
+    return " or ".join(str(value).lower() for value in values)

@@ -68,11 +68,11 @@ def _errors(**fields):
             "auto, or an integer ≥ 1 and ≤ 1024",
             0,
         ),
-        ({"execution": {"jit_compile": True}}, "execution.jit_compile", "one of auto, false", True),
+        ({"execution": {"jit_compile": 1}}, "execution.jit_compile", "auto, or true or false", 1),
         (
             {"execution": {"precision": "bfloat16"}},
             "execution.precision",
-            "float32 (nothing else is available yet)",
+            "one of auto, float32, mixed_bfloat16",
             "bfloat16",
         ),
         (
@@ -82,7 +82,12 @@ def _errors(**fields):
             0,
         ),
         ({"target_accuracy": 2}, "target_accuracy", "a finite number > 0 and ≤ 1, or null", 2),
-        ({"dataset": "mnist5k"}, "dataset", "an object with name, samples, shape, classes", ...),
+        (
+            {"dataset": "mnist5k"},
+            "dataset",
+            "an object with name, samples, shape, classes, label_noise, uploaded",
+            ...,
+        ),
         ({"dataset": {"name": ""}}, "dataset.name", "text of 1 to 64 characters", ""),
         (
             {"dataset": {"samples": 0}},
@@ -116,7 +121,7 @@ def _errors(**fields):
         (
             {"model_type": "\ud800"},
             "model_type",
-            "one of cnn, rnn, attention",
+            "one of cnn, rnn, attention, gru, mlp, transformer, resnet, svm, random_forest, keras",
             "\\ud800",
         ),
         ({"learning_rate": 10**4000}, "learning_rate", ..., "1" + "0" * 119 + "…"),
@@ -142,7 +147,7 @@ def test_a_missing_field_received_nothing():
 def test_every_field_of_the_spec_can_be_put_in_words():
     """Each field alone, with a value that no field takes."""
     known = set(JobSpec.model_fields)
-    found = _errors(**dict.fromkeys(known, {"x": {}}))
+    found = _errors(**dict.fromkeys(known, {"x": {}}) | {"architecture": 5})
     assert {name.partition(".")[0] for name, _, _ in found} == known
 
 

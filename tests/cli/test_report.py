@@ -247,6 +247,20 @@ def test_other_assumptions_and_what_the_user_knew_are_shown():
     assert "Assumptions cpu_tdp_w = 280;" in _changed(assumptions={"overrides": known})
 
 
+def test_the_speed_is_set_against_the_hosts_peak_where_that_is_known():
+    assert "Speed 10.3 GFLOP/s Accuracy" in _changed()
+    peak = {"matmul_flops_per_s": 1.03e11, "matmul_share": 0.1}
+    expected = "10.3 GFLOP/s, 10.0 % of this host's matrix product (103 GFLOP/s)"
+    assert expected in _changed(work=peak)
+    assert "Speed" not in _changed(work={"achieved_flops_per_s": None})
+
+
+def test_an_early_stop_says_what_came_after_the_best_epoch():
+    text = _changed(quality={"stopped_by": "early_stopping"}, efficiency={"j_after_best_epoch": 9})
+    assert "Stopped early, with 9.00 J of training after the best epoch" in text
+    assert "Stopped" not in _changed(quality={"stopped_by": "epochs"})
+
+
 @pytest.mark.parametrize(("waited_s", "told"), [(None, False), (0.02, False), (7.0, True)])
 def test_a_wait_for_quiet_is_shown_where_it_was_noticed(waited_s, told):
     """The same seconds hold the wait for a first idle window, so that both are named."""

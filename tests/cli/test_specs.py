@@ -5,7 +5,7 @@ import json
 import pytest
 import typer
 
-from app.cli.specs import _shape, _size, _tag, checked, spec_body  # noqa: PLC2701
+from app.cli.specs import _shape, _size, _switch, _tag, checked, spec_body  # noqa: PLC2701
 from app.domain.errors import SpecError, UsageError
 
 
@@ -21,8 +21,14 @@ def test_options_stand_where_the_spec_has_them():
         samples=100,
         shape=_shape("100,10"),
         classes=10,
+        mode="graph",
+        precision="mixed_bfloat16",
+        jit_compile=_switch("false"),
+        input_pipeline="memory",
         threads=2,
         steps_per_execution="auto",
+        label_noise=0.1,
+        patience=3,
         target_accuracy=0.9,
         timeout_s=60.0,
         energy_j=500.0,
@@ -37,8 +43,22 @@ def test_options_stand_where_the_spec_has_them():
     assert body == {
         "model_type": "rnn",
         "size": {"width": 1.5, "depth": 2},
-        "dataset": {"name": "synthetic", "samples": 100, "shape": [100, 10], "classes": 10},
-        "execution": {"threads": 2, "steps_per_execution": "auto"},
+        "dataset": {
+            "name": "synthetic",
+            "samples": 100,
+            "shape": [100, 10],
+            "classes": 10,
+            "label_noise": 0.1,
+        },
+        "execution": {
+            "mode": "graph",
+            "precision": "mixed_bfloat16",
+            "jit_compile": False,
+            "input_pipeline": "memory",
+            "threads": 2,
+            "steps_per_execution": "auto",
+        },
+        "early_stopping": {"patience": 3},
         "target_accuracy": 0.9,
         "limits": {"timeout_s": 60.0, "energy_j": 500.0, "emissions_g": 2.0},
         "placement": {"labels": ["gpu"]},
@@ -51,6 +71,23 @@ def test_options_stand_where_the_spec_has_them():
         },
     }
     assert checked(body).dataset.shape == (100, 10)
+
+
+def test_an_architecture_comes_from_a_file(tmp_path):
+    file = tmp_path / "model.json"
+    file.write_text('{"class_name": "Sequential", "config": {}}')
+    assert spec_body(model_type="keras", architecture=str(file)) == {
+        "model_type": "keras",
+        "architecture": {"class_name": "Sequential", "config": {}},
+    }
+    with pytest.raises(UsageError, match=r"--architecture: .* cannot be read"):
+        spec_body(architecture=str(tmp_path / "none.json"))
+
+
+def test_a_switch_is_true_false_or_auto():
+    assert [_switch(text) for text in ("true", "false", "auto")] == [True, False, "auto"]
+    with pytest.raises(typer.BadParameter, match="expected true, false or auto, received '1'"):
+        _switch("1")
 
 
 def test_options_go_on_top_of_the_file(tmp_path):

@@ -28,6 +28,9 @@ def one_of(*values):
 # Every field by its path. What does not change the run: how it is priced, placed and named.
 OF_THE_RUN = {
     "model_type": TEXT,
+    "architecture": st.one_of(
+        st.none(), st.dictionaries(st.from_regex(r"\A[a-z]{1,4}\Z"), st.integers(0, 9), max_size=3)
+    ),
     "size": st.one_of(
         one_of("tiny", "small", "base", "medium", "large"),
         st.fixed_dictionaries({"width": between(0, 16), "depth": st.integers(1, 8)}),

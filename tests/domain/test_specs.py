@@ -10,6 +10,15 @@ from pydantic import ValidationError
 from app.domain.specs import JobSpec
 
 LEAST = {"model_type": "cnn", "size": "base", "epochs": 3}
+UPLOADED = {
+    "sha256": "a" * 64,
+    "shape": [28, 28],
+    "classes": 10,
+    "training_samples": 400,
+    "validation_samples": 50,
+    "test_samples": 50,
+    "min_training_samples": 10,
+}
 
 
 def refused(**fields):
@@ -21,12 +30,14 @@ def refused(**fields):
 def test_the_least_that_works_has_the_documented_defaults():
     spec = JobSpec.model_validate(LEAST)
     assert spec.model_dump(mode="json") == LEAST | {
+        "architecture": None,
         "dataset": {
             "name": "mnist5k",
             "samples": None,
             "shape": None,
             "classes": None,
             "label_noise": 0.0,
+            "uploaded": None,
         },
         "batch_size": 32,
         "learning_rate": 0.001,
@@ -92,6 +103,13 @@ def test_the_least_that_works_has_the_documented_defaults():
         ({"early_stopping": {"patience": 0}}, "early_stopping.patience"),
         ({"early_stopping": {}}, "early_stopping.patience"),
         ({"dataset": {"label_noise": 1.1}}, "dataset.label_noise"),
+        ({"dataset": {"uploaded": {}}}, "dataset.uploaded.sha256"),
+        ({"dataset": {"uploaded": UPLOADED | {"sha256": "../x"}}}, "dataset.uploaded.sha256"),
+        ({"dataset": {"uploaded": UPLOADED | {"shape": []}}}, "dataset.uploaded.shape"),
+        ({"dataset": {"uploaded": UPLOADED | {"path": "x"}}}, "dataset.uploaded.path"),
+        ({"architecture": []}, "architecture"),
+        ({"architecture": {"a": float("nan")}}, "architecture"),
+        ({"architecture": {"a": "\0"}}, "architecture"),
         # not honoured yet: refused, never ignored
         ({"experiment_id": "x"}, "experiment_id"),
     ],
@@ -152,5 +170,15 @@ def test_the_identity_of_a_run_without_the_later_fields_stays():
         {"execution": {"mode": "keras_fit"}},
         {"dataset": {"label_noise": 0.1}},
         {"early_stopping": {"patience": 1}},
+        {"architecture": {}},
+        {"dataset": {"uploaded": UPLOADED}},
     ):
         assert JobSpec.model_validate(LEAST | further).sha256() != known
+
+
+def test_the_bytes_of_a_user_s_data_are_part_of_the_identity():
+    one, other = (
+        JobSpec.model_validate(LEAST | {"dataset": {"name": "mine", "uploaded": uploaded}})
+        for uploaded in (UPLOADED, UPLOADED | {"sha256": "b" * 64})
+    )
+    assert one.sha256() != other.sha256()

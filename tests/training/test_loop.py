@@ -57,7 +57,7 @@ def test_a_step_that_is_put_back_leaves_no_trace(jit_compile):
     step = loop.training_step(model, optimizer)
     graph = loop.compiled(step, data, jit_compile=jit_compile)
     with loop.put_back([*model.variables, *optimizer.variables]):
-        loop.run_once(graph, data, {5, 3})
+        list(loop.gathered(graph, data, [np.zeros((1, size), np.int32) for size in (3, 5)]))
         assert int(optimizer.iterations) == 2
         assert not np.array_equal(before[0], model.get_weights()[0])
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
@@ -74,11 +74,28 @@ def test_one_trace_serves_every_chunk():
 
     data = loop.tensors(small_data())
     graph = loop.compiled(counted, data)
-    loop.run_once(graph, data, {5})
+    list(loop.gathered(graph, data, [np.zeros((1, 5), np.int32)]))
     traced = len(calls)
-    loop.run_over(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 2))
-    loop.run_over(graph, loop.tensors(small_data(7)), iter([np.zeros((1, 3), np.int32)]))
+    loop.total(loop.gathered(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 2)))
+    loop.total(
+        loop.gathered(graph, loop.tensors(small_data(7)), iter([np.zeros((1, 3), np.int32)]))
+    )
     assert len(calls) == traced
+
+
+def test_a_stream_takes_the_same_steps_as_memory():
+    data, order = loop.tensors(small_data()), np.random.default_rng(2).permutation(23)
+    rows = list(loop.chunks(order.astype(np.int32), 5, 2))
+    models_, scores = [small_model(), small_model()], []
+    for model, compiled, feed in (
+        (models_[0], lambda step: loop.compiled(step, data), loop.gathered),
+        (models_[1], loop.compiled_stream, loop.streamed),
+    ):
+        graph = compiled(loop.training_step(model, keras.optimizers.Adam(0.01)))
+        scores.append([loop.total(feed(graph, data, rows)) for _ in range(2)])
+    assert scores[0] == scores[1]
+    for a, b in zip(models_[0].get_weights(), models_[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 16])
@@ -87,7 +104,7 @@ def test_it_trains_as_keras_does(steps):
     ours, reference = small_model(), small_model()
     data = loop.tensors(part)
     graph = loop.compiled(loop.training_step(ours, keras.optimizers.Adam(0.01)), data)
-    score = loop.run_over(graph, data, loop.chunks(order, 5, steps))
+    score = loop.total(loop.gathered(graph, data, loop.chunks(order, 5, steps)))
 
     reference.compile(
         keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
@@ -103,7 +120,9 @@ def test_it_evaluates_as_keras_does():
     part, model = small_data(), small_model()
     data = loop.tensors(part)
     graph = loop.compiled(loop.evaluation_step(model), data)
-    score = loop.run_over(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 10, 4))
+    score = loop.total(
+        loop.gathered(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 10, 4))
+    )
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     loss, accuracy = model.evaluate(part.x, part.y, verbose=0)
     assert (score.loss, score.accuracy) == pytest.approx((loss, accuracy), rel=1e-4)
@@ -112,7 +131,9 @@ def test_it_evaluates_as_keras_does():
 def test_done_hears_of_the_steps_of_each_chunk():
     data, heard = loop.tensors(small_data()), []
     graph = loop.compiled(loop.evaluation_step(small_model()), data)
-    loop.run_over(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 3), heard.append)
+    loop.total(
+        loop.gathered(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 3)), heard.append
+    )
     assert heard == [3, 1, 1]
 
 
@@ -125,5 +146,5 @@ def test_a_loss_that_is_no_number_ends_the_training(value):
 
     graph = loop.compiled(broken, data)
     with pytest.raises(TrainingError, match=f"the loss became {value}; expected") as error:
-        loop.run_over(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 3))
+        loop.total(loop.gathered(graph, data, loop.chunks(np.arange(23, dtype=np.int32), 5, 3)))
     assert error.value.code == "diverged"
