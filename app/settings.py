@@ -15,6 +15,7 @@ from app.domain.errors import UsageError
 from app.domain.readings import Generation, KnownFacts
 
 SECRETS = frozenset({"api_key", "database_url"})  # never repeated in an error
+SHORT_S = 5.0  # the short idle window, unless the whole one is shorter
 
 
 class Settings(BaseSettings):
@@ -23,7 +24,9 @@ class Settings(BaseSettings):
     The README lists each with its variable; a test holds that list.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TRAINWATT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINWATT_", frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     # where it serves and keeps its data
     host: str = "127.0.0.1"
@@ -53,11 +56,13 @@ class Settings(BaseSettings):
     # a quiet host, and its idle power
     quiet_wait_s: Annotated[float, Field(ge=0, le=10)] = 10
     baseline_window_s: Annotated[float, Field(ge=1, le=3600)] = 60
-    baseline_short_s: Annotated[float, Field(ge=1, le=10, validate_default=True)] = 5
+    baseline_short_s: Annotated[float, Field(ge=1, le=10)] = Field(
+        default_factory=lambda before: min(SHORT_S, before.get("baseline_window_s", SHORT_S))
+    )
     baseline_max_age_s: Annotated[float, Field(gt=0)] = 86_400
 
     # what the user knows of the host better than it shows
-    cpu_tdp_w: Annotated[float | None, Field(gt=0, le=2000)] = None
+    cpu_tdp_w: Annotated[float | None, Field(ge=1, le=2000)] = None
     socket_threads: Annotated[int | None, Field(ge=1, le=4096)] = None
     cpu_generation: Generation | None = None
     vcpu_is_core: bool | None = None
@@ -68,12 +73,21 @@ class Settings(BaseSettings):
 
     # limits and logs
     max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
+    max_dataset_mib: Annotated[int, Field(ge=1, le=4096)] = 256
+    dataset_cache_mib: Annotated[int, Field(ge=1)] = 2048
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @field_validator("api_key", "database_url", *KnownFacts.model_fields, mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value
+
+    @field_validator("host_name", "host_lock", mode="before")
+    @classmethod
+    def _says_something(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("expected a text that is not empty; unset it for the default")
+        return value
 
     @field_validator("api_key")
     @classmethod
@@ -158,6 +172,6 @@ def load(**overrides: object) -> Settings:
         field = str(first["loc"][0]) if first["loc"] else "settings"
         told = "what is not repeated here" if field in SECRETS else repr(first["input"])
         cure = "; unset it if you do not know better" if field in KnownFacts.model_fields else ""
-        raise UsageError(
-            f"TRAINWATT_{field.upper()}: {first['msg']}, received {told}{cure}"
-        ) from None
+        finite = "expected a finite number"
+        message = finite if first["type"] == "finite_number" else first["msg"]
+        raise UsageError(f"TRAINWATT_{field.upper()}: {message}, received {told}{cure}") from None

@@ -5,6 +5,7 @@ import argparse
 from bench import (
     contention,
     demo,
+    determinism,
     events,
     fit,
     idle,
@@ -13,6 +14,7 @@ from bench import (
     scale,
     sensors,
     throughput,
+    training,
 )
 from bench.record import write
 
@@ -26,6 +28,8 @@ BENCHES = {
     "idle": idle.run,
     "scale": scale.run,
     "throughput": throughput.run,
+    "training": training.run,
+    "determinism": determinism.run,
     "demo": demo.run,
 }
 

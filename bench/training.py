@@ -41,7 +41,7 @@ GOALS = {  # at batch 32: samples a second, CPU-seconds a sample, over those of 
     "rnn 32": {"speed": 2.4, "cpu": 0.55},
     "attention 32": {"speed": 4.5, "cpu": 0.4},
 }
-Figures = dict[str, float]
+Figures = dict[str, Any]
 
 
 def settings(model: str) -> dict[str, dict[str, Any]]:
@@ -129,6 +129,7 @@ def _child(pipe: Connection, spec_json: str, cache: Path) -> None:
                 (b[2] - a[2]) / b[3]["samples"] for a, b in pairs
             ),
             "accuracy": marks[-1][3]["test_accuracy"],
+            "losses": [end[3]["loss"] for end in marks if "loss" in end[3]],
         }
     )
 

@@ -51,6 +51,7 @@ def test_a_lease_outlasts_two_heartbeats(heartbeat_s, lease_s):
     ("name", "value"),
     [
         ("CPU_TDP_W", "0"),
+        ("CPU_TDP_W", "0.9"),
         ("SOCKET_THREADS", "0"),
         ("VCPU_IS_CORE", "maybe"),
         ("WALL_FACTOR", "0.9"),
@@ -80,8 +81,33 @@ def test_an_empty_fact_is_none(monkeypatch):
 
 def test_a_short_window_fits_into_the_whole_one():
     with pytest.raises(UsageError, match=r"TRAINWATT_BASELINE_SHORT_S.*BASELINE_WINDOW_S \(4 s\)"):
-        settings.load(baseline_window_s=4)
+        settings.load(baseline_window_s=4, baseline_short_s=4.5)
     assert settings.load(baseline_window_s=4, baseline_short_s=4).baseline_short_s == 4
+
+
+@pytest.mark.parametrize(("window_s", "short_s"), [("2", 2), ("5", 5), ("300", 5), (None, 5)])
+def test_the_short_window_is_five_seconds_or_the_whole_one(monkeypatch, window_s, short_s):
+    if window_s:
+        monkeypatch.setenv("TRAINWATT_BASELINE_WINDOW_S", window_s)
+    assert settings.load().baseline_short_s == short_s
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "name", ["CPU_TDP_W", "WALL_FACTOR", "QUIET_WAIT_S", "BASELINE_MAX_AGE_S", "LEASE_S"]
+)
+def test_what_is_no_finite_number_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"TRAINWATT_{name}", value)
+    with pytest.raises(UsageError, match=f"TRAINWATT_{name}: expected a finite number.*{value}"):
+        settings.load()
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("name", ["HOST_LOCK", "HOST_NAME"])
+def test_an_empty_name_or_lock_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"TRAINWATT_{name}", value)
+    with pytest.raises(UsageError, match=f"TRAINWATT_{name}.*not empty"):
+        settings.load()
 
 
 def test_a_generation_is_one_of_the_list_in_any_case(monkeypatch):

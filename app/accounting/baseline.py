@@ -96,6 +96,7 @@ def _baseline(
         taken_at=None if window is None else window.taken_at,
         others_share=None if window is None else window.others_share,
         service_share=None if window is None else window.service_share,
+        gpu_utilization=None if window is None else window.gpu_utilization,
     )
 
 

@@ -34,7 +34,7 @@ it in words):
 | `status` is not succeeded | `not_finished` |
 | some of `attempts` have `energy_j`, and some have not | `spent_incomplete` |
 | `energy.total_j` is there, and `energy.baseline.power_w` is null | `no_baseline` |
-| `energy.baseline.others_share` or `.service_share` > 0.05 | `baseline_disturbed` |
+| `energy.baseline.others_share`, `.service_share` or `.gpu_utilization` > 0.05 | `baseline_disturbed` |
 
 `counter_wrapped` alone needs the readings: gaps between them, and `meter.sensors` with `range_j`.
 """
@@ -123,7 +123,8 @@ REASONS: dict[str, Reason] = {
     ),
     "counter_jumped": Reason(
         "E",
-        "An energy counter went backwards during the run, so its component is left out.",
+        "An energy counter went backwards during the run, or further than its sensor can draw, so "
+        "its component is left out.",
         "Run the job again; a reset of the sensor or a sleep of the host causes this.",
     ),
     "counter_stopped": Reason(
@@ -196,7 +197,8 @@ REASONS: dict[str, Reason] = {
     ),
     "baseline_disturbed": Reason(
         "C",
-        "Other programs or this service used more than 5 % of the CPU time while idle power was "
+        "Other programs or this service used more than 5 % of the CPU time, or others more than "
+        "5 % of the GPU, while idle power was "
         "measured, so the baseline is too high and the net energy too low.",
         "Run `trainwatt calibrate` on a quiet host; the total is not touched.",
     ),
@@ -385,6 +387,6 @@ def _baseline_codes(parts: Parts, baseline: Baseline) -> set[str]:
         return set()
     if baseline.power_w is None:
         return {"no_baseline"}
-    shares = (baseline.others_share, baseline.service_share)
+    shares = (baseline.others_share, baseline.service_share, baseline.gpu_utilization)
     disturbed = any(share is not None and share > BUSY_SHARE for share in shares)
     return {"baseline_disturbed"} if disturbed else set()

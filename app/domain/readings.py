@@ -3,7 +3,9 @@
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
 
 from app.domain.quantities import Frozen
 
@@ -113,18 +115,26 @@ class HostFacts(Frozen):
     matmul_flops_per_s: dict[str, float] = {}  # at most, by precision, as its worker measured
 
 
+IDLE_MOST_W = 100_000.0
+"""More than all sockets or all GPUs of any host draw, so that it is no idle power."""
+
+IdleWatts = Annotated[float, Field(ge=0, le=IDLE_MOST_W)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class IdlePower(Frozen):
     """What the meter's counters showed while the host did nothing, in watts.
 
     A component has a figure where a sensor counts it; null elsewhere.
     """
 
-    taken_at: datetime  # UTC, at the end of the window
-    window_s: float
-    cpu_w: float | None
-    gpu_w: float | None
-    others_share: float | None  # of the host's CPU time that other programs used meanwhile
-    service_share: float | None  # and that this service used
+    taken_at: AwareDatetime  # UTC, at the end of the window
+    window_s: Annotated[float, Field(gt=0)]
+    cpu_w: IdleWatts | None
+    gpu_w: IdleWatts | None
+    others_share: Share | None  # of the host's CPU time that other programs used meanwhile
+    service_share: Share | None  # and that this service used
+    gpu_utilization: Share | None = None  # mean of the GPUs and of the window
     calibrated: bool = False  # by `trainwatt calibrate`: kept as it is until it is too old
 
 

@@ -64,6 +64,7 @@ class Baseline(Frozen):
     taken_at: datetime | None = None  # UTC, the end of the window
     others_share: float | None = None  # of the host's CPU time in the window, of other programs
     service_share: float | None = None  # and of this service
+    gpu_utilization: float | None = None  # of the GPUs' time in the window, whoever used them
 
 
 class Wall(Frozen):

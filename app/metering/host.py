@@ -110,6 +110,12 @@ def usable_cpus() -> int:
     return allowed if quota is None else min(allowed, max(1, math.ceil(quota)))
 
 
+def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """What the first CPU can do, by Linux's names; empty where the kernel does not say."""
+    cpu = _first_cpu(cpuinfo)
+    return frozenset((cpu.get("flags") or cpu.get("Features") or "").split())
+
+
 def _memory_limit_gib() -> float | None:
     limit = container.memory_limit_bytes()
     return None if limit is None else round(limit / GIB, 2)

@@ -70,6 +70,7 @@ class CodecarbonMeter:
         os.environ["CODECARBON_LOG_LEVEL"] = "ERROR"  # read at import; its loggers write to stderr
         import codecarbon
 
+        self._began_s = time.monotonic()  # when the last measurement began
         self._tracker = _start_apart(codecarbon)
         self._cpu = _find(self._tracker, "CPU")
         self._gpu = _find(self._tracker, "GPU")
@@ -101,15 +102,16 @@ class CodecarbonMeter:
         Raises:
             MeterError: codecarbon could not read its hardware.
         """
-        tracker = self._tracker
+        tracker, began_s = self._tracker, time.monotonic()
         try:
             if self._gpu is not None:  # for GPUs that have no energy counter
                 tracker._monitor_power()
             tracker._measure_power_and_energy()
         except Exception as error:
             raise MeterError(f"codecarbon gave no reading: {error!r}") from error
-        cpu_j, packages_j = self._packages.read()
-        gpu_j, devices_j = self._devices.read()
+        span_s, self._began_s = time.monotonic() - self._began_s, began_s
+        cpu_j, packages_j = self._packages.read(span_s)
+        gpu_j, devices_j = self._devices.read(span_s)
         if not packages_j:
             cpu_j = joules_from_kwh(float(tracker._total_cpu_energy.kWh))
         ram_j = joules_from_kwh(float(tracker._total_ram_energy.kWh))

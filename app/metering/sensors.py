@@ -7,6 +7,14 @@ from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Sensor
 
 RESTART_J = 1.0  # how far below everything before a counter begins anew after a loss
+# What no sensor draws: a counter that gained more than this since it was read last was set, or
+# taken for one that went round. Four times the largest rated power of a socket (500 W: Xeon 6980P
+# and EPYC 9965, 2024), and over twice that of a GPU (1,400 W: B300 and MI355X, 2025), so that
+# peaks, which last for milliseconds, stay below it.
+PACKAGE_MOST_W, GPU_MOST_W = 2000.0, 3000.0
+# By how much a counter may be behind: NVML's counts every 0.1 s, RAPL's every 1 ms, and that of a
+# virtual machine about as often as its host asks.
+LATE_S = 1.0
 
 
 class Step(NamedTuple):
@@ -30,8 +38,8 @@ class Probe(Protocol):
     def sensor(self) -> Sensor:
         """What it is called, and where its counter ends."""
 
-    def step(self) -> Step:
-        """What the last measurement told."""
+    def step(self, span_s: float, /) -> Step:
+        """What the last measurement told; it and the one before lie at most so far apart."""
 
 
 class Cumulative:
@@ -71,11 +79,28 @@ class Sensors:
         """The sensors, in the order of their joules."""
         return tuple(probe.sensor for probe in self._probes)
 
-    def read(self) -> tuple[float | None, tuple[float | None, ...]]:
-        """Joules of all together and of each: null where a sensor (of them) gave no value."""
-        steps = [probe.step() for probe in self._probes]
+    def read(self, span_s: float) -> tuple[float | None, tuple[float | None, ...]]:
+        """Joules of all together and of each: null where a sensor (of them) gave no value.
+
+        Args:
+            span_s: from the begin of the measurement before to the end of the last one.
+        """
+        steps = [probe.step(span_s) for probe in self._probes]
         each = tuple(c.add([step]) for c, step in zip(self._each, steps, strict=True))
         return self._sum.add(steps), each
+
+
+def step_of(joules: float, most_w: float, span_s: float) -> Step:
+    """A step of a counter; back, or further than any sensor's, is a jump, which counts nothing.
+
+    Args:
+        joules: by which it moved.
+        most_w: what no sensor of its kind draws.
+        span_s: for how long it moved, at most.
+    """
+    if not 0 <= joules <= most_w * (span_s + LATE_S):
+        return Step(0.0, known=True, lost=True)
+    return Step(joules, known=True, lost=False)
 
 
 class Package:
@@ -92,18 +117,20 @@ class Package:
         range_j = joules_from_kwh(float(file.max_energy_reading))
         self.sensor = Sensor(name=name, component="cpu", range_j=range_j or None)
 
-    def step(self) -> Step:
+    def step(self, span_s: float) -> Step:
         """What the last measurement told.
 
         codecarbon counts 0 J where the file gave nothing, and where it went back in a way that is
         no wrap; it begins anew with the next value that it gets, and what lies between is lost.
+        Every other fall is a wrap to it, also that of a counter which was reset (a module that is
+        loaded again, a sleep): it counts up to a whole range then, which no package can have drawn.
         """
         file = self._file
         measured = file.energy_delta is not self._seen  # a file that it has dropped keeps its last
         self._seen = file.energy_delta
         if not measured or file.sample_skipped:
             return Step(0.0, known=measured and file.last_energy is not None, lost=True)
-        return Step(joules_from_kwh(float(file.energy_delta)), known=True, lost=False)
+        return step_of(joules_from_kwh(float(file.energy_delta)), PACKAGE_MOST_W, span_s)
 
 
 class CounterDevice:
@@ -117,17 +144,27 @@ class CounterDevice:
         """Begin at the device's last measurement, of codecarbon's GPUDevice."""
         self._device, self._seen = device, device.energy_delta
         self._counter_kwh = _kwh(device.last_energy)
+        self._span_s = 0.0  # since the counter gave a value
         self.sensor = Sensor(name=f"GPU {device.gpu_index}", component="gpu")
 
-    def step(self) -> Step:
-        """What the last measurement told; a counter that went back was reset."""
+    def step(self, span_s: float) -> Step:
+        """What the last measurement told.
+
+        A counter that went back was set: it gave a value, though codecarbon takes power for it.
+        """
         device, before_kwh = self._device, self._counter_kwh
         measured = device.energy_delta is not self._seen
         self._seen, self._counter_kwh = device.energy_delta, _kwh(device.last_energy)
         known = measured and not device._use_power_fallback
-        if before_kwh is None or self._counter_kwh is None or self._counter_kwh < before_kwh:
+        if before_kwh is None or self._counter_kwh is None:
             return Step(0.0, known=known, lost=True)
-        return Step(joules_from_kwh(self._counter_kwh - before_kwh), known=known, lost=False)
+        moved_j = joules_from_kwh(self._counter_kwh - before_kwh)
+        since_s = self._span_s + span_s
+        if not known and moved_j == 0:
+            self._span_s = since_s
+            return Step(0.0, known=False, lost=False)
+        self._span_s = 0.0
+        return step_of(moved_j, GPU_MOST_W, since_s)
 
 
 class PowerDevice:
@@ -138,7 +175,7 @@ class PowerDevice:
         self._device, self._seen = device, device.energy_delta
         self.sensor = Sensor(name=f"GPU {device.gpu_index}", component="gpu")
 
-    def step(self) -> Step:
+    def step(self, _: float) -> Step:
         """What the last measurement told: 0 W is no power of a chip that runs."""
         device = self._device
         measured = device.energy_delta is not self._seen

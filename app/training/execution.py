@@ -6,15 +6,19 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from app.domain.specs import Execution, JobSpec
-from app.metering import container
-from app.metering.host import usable_cpus
+from app.domain.specs import JobSpec
+from app.metering.host import cpu_flags, usable_cpus
+from app.workloads import catalogue
 
 Mode = Literal["graph", "keras_fit"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Pipeline = Literal["memory", "tf_data"]
 
 AUTO_STEPS_PER_EXECUTION = 16
+LARGE_FLOPS = 1e8
+RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN"})
+AMPERE = (8, 0)
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # as Linux names them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,18 +69,14 @@ def resolve(spec: JobSpec) -> Settings:
     )
 
 
-def put_into_force(settings: Settings, asked: Execution) -> None:
+def put_into_force(settings: Settings) -> None:
     """Threads and precision of this process, before TensorFlow's first op.
-
-    TensorFlow takes a thread for each CPU by itself; where a control group allows less time than
-    that, `auto` takes as many as it allows.
 
     Raises:
         RuntimeError: TensorFlow has run an op with another number of threads already.
     """
-    if asked.threads != "auto" or container.cpu_quota() is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
+    tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
     keras.config.set_dtype_policy(settings.precision)
 
 
@@ -96,12 +96,43 @@ def _keras_itself() -> Settings:
     )
 
 
-def _best(spec: JobSpec) -> Settings:  # noqa: ARG001
+def _best(spec: JobSpec) -> Settings:
+    """What bench/training.py found best; on a GPU, what is known to be good but not measured here.
+
+    Handing a product out to threads costs more than it wins where the product is small, and so
+    does rounding to half precision; an LSTM's products are those of one time step.
+    """
+    large = _work_flops(spec) >= LARGE_FLOPS
+    here = on_the_cpu()
     return Settings(
         mode="graph",
-        precision="float32",
-        jit_compile=False,
+        precision="mixed_bfloat16" if large and _has_bfloat16() else "float32",
+        jit_compile=not here and not _recurrent(spec),
         steps_per_execution=AUTO_STEPS_PER_EXECUTION,
         input_pipeline="memory",
-        threads=usable_cpus(),
+        threads=usable_cpus() if large or not here else 1,
     )
+
+
+def _recurrent(spec: JobSpec) -> bool:
+    """Whether a layer has a time loop, which cuDNN runs as a whole and XLA cannot."""
+    return any(layer.kind in RECURRENT for layer in catalogue.plan(spec))
+
+
+def _work_flops(spec: JobSpec) -> float:
+    """FLOPs of a training step that can run side by side: of one time step, in a time loop."""
+    layers = catalogue.plan(spec)
+    return spec.batch_size * sum(
+        (layer.flops_forward + layer.flops_backward)
+        / (layer.output_shape[0] if layer.kind in RECURRENT else 1)
+        for layer in layers
+    )
+
+
+def _has_bfloat16() -> bool:
+    """Whether the hardware multiplies in bfloat16: AVX512-BF16, AMX, Arm, a GPU since Ampere."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        return all(each.get("compute_capability", (0, 0)) >= AMPERE for each in details)
+    return bool(cpu_flags() & BFLOAT16_FLAGS)

@@ -28,7 +28,7 @@ def train(spec: JobSpec, mark: Mark, progress: OnProgress, cache_dir: Path) -> N
     """
     facts = catalogue.facts(spec)
     settings = execution.resolve(spec)
-    execution.put_into_force(settings, spec.execution)
+    execution.put_into_force(settings)
     keras.utils.set_random_seed(spec.seed)
     loaded = data.load(spec, facts, cache_dir)
     course = Course(spec, mark, progress, facts.training_samples)

@@ -105,6 +105,8 @@ class Attempt:
         self._journal = Journal(bench, job, self._recorder, tick_s)
         self._sampling = Sampling(job.id, tick_s)
         self._written = 0
+        self._stage: Stage | None = job.stage  # as it is stored
+        self._stirred = asyncio.Event()  # a write was kept, or the end was asked for
         self._unsure = False  # whether a write may have been kept without our knowledge
         self._renewed_s = time.monotonic()
         self._failures = bench.watchdog.failures
@@ -175,6 +177,7 @@ class Attempt:
     def _interrupt(self) -> None:
         """End the attempt, wherever it stands."""
         self._asked.set()
+        self._stirred.set()
         self._training.interrupt()
 
     async def _begin(self) -> bool:
@@ -188,11 +191,25 @@ class Attempt:
                 return False
             waited_s = time.monotonic() - since_s
             self._tell()
+        if not await self._is_stored(Stage.STARTING):
+            return False
         journal.quiet, journal.idle = await monitor.begin(waited_s), monitor.idle
         if self._asked.is_set():
             return False
         self._training.start()
         return True
+
+    async def _is_stored(self, stage: Stage) -> bool:
+        """Wait until the stage is stored; false if asked to end.
+
+        Of an attempt that is lost while it waits for quiet nothing is spent, so that none may train
+        in that stage: the database may go away in this moment, and this worker with it.
+        """
+        while self._stage is not stage and not self._asked.is_set():
+            self._stirred.clear()
+            self._news.set()
+            await self._stirred.wait()
+        return not self._asked.is_set()
 
     def _tell(self) -> None:
         """Have the stage written, and a user's wish seen, about once a second."""
@@ -345,20 +362,21 @@ class Attempt:
     async def _write_once(self) -> Standing:
         store, job, journal = self._bench.store, self._job, self._journal
         new, count = journal.readings[self._written :], len(journal.readings)
-        unsure, self._unsure = self._unsure, True
+        unsure, self._unsure, stage = self._unsure, True, journal.stage
         if self._written == 0 and new:
-            record, stage = journal.record(), journal.stage
+            record = journal.record()
             standing = await store.begin_attempt(job.id, job.attempt, record, stage=stage)
         else:
             standing = await store.append(
                 job.id,
                 job.attempt,
                 new,
-                stage=journal.stage,
+                stage=stage,
                 progress=journal.progress,
                 known=self._written if unsure else None,
             )
-        self._written, self._unsure = count, False
+        self._written, self._unsure, self._stage = count, False, stage
+        self._stirred.set()
         return standing
 
     async def _finish(self, status: JobStatus, error: JobError | None) -> None:

@@ -1,13 +1,14 @@
 """The host's idle power in a file of the data directory, for a worker that is started again."""
 
 import contextlib
+import errno
 import logging
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from app.domain.quantities import Frozen
 from app.domain.readings import HostFacts, IdlePower, MeterFacts
@@ -15,6 +16,8 @@ from app.domain.readings import HostFacts, IdlePower, MeterFacts
 logger = logging.getLogger(__name__)
 
 FILE = "baseline.json"
+MOST_BYTES = 65_536  # ours has under 2 KiB; nobody waits for a file that is no such thing
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Belongs(Frozen):
@@ -57,18 +60,36 @@ def write(data_dir: Path, host: HostFacts, meter: MeterFacts, idle: IdlePower) -
     Raises:
         OSError: the file cannot be written.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = Kept(belongs=belongs(host, meter), idle=idle).model_dump_json(indent=2)
+    with _beside(data_dir, text) as new:
+        new.chmod(0o644)
+        new.replace(data_dir / FILE)
+
+
+def check(data_dir: Path) -> None:
+    """See that an idle power can be kept, before it is measured.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if (data_dir / FILE).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(data_dir / FILE))
+    with _beside(data_dir, " " * MOST_BYTES):
+        pass
+
+
+@contextlib.contextmanager
+def _beside(data_dir: Path, text: str) -> Iterator[Path]:
+    """A new file with this text beside ours; it is gone after the block, unless it was renamed."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{FILE}.", dir=data_dir)
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(data_dir / FILE)
-    except BaseException:
+        yield Path(name)
+    finally:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
-        raise
 
 
 class File:
@@ -96,11 +117,12 @@ class File:
             if version == self._seen:
                 return None
             self._seen = version
-            kept = Kept.model_validate_json(self._path.read_bytes())
+            kept = Kept.model_validate_json(_content(self._path))
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
-            logger.warning("%s cannot be read and is ignored: %s", self._path, error)
+        except (OSError, ValueError) as error:  # a ValidationError is a ValueError
+            told = " ".join(str(error).split())  # pydantic's takes several lines
+            logger.warning("%s cannot be read and is ignored: %s", self._path, told)
             return None
         if reason := self._unfit(kept):
             logger.info("%s is ignored: %s", self._path, reason)
@@ -116,3 +138,22 @@ class File:
         if not 0 <= age_s <= self._max_age_s:
             return f"it was measured {age_s:.0f} s ago, see TRAINWATT_BASELINE_MAX_AGE_S"
         return None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of the file, without waiting for anybody: a FIFO has a writer, or none.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no regular file, or too large to be ours.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"expected a regular file, received {stat.filemode(status.st_mode)}")
+        if status.st_size > MOST_BYTES:
+            raise ValueError(f"expected {MOST_BYTES} bytes at most, received {status.st_size}")
+        return os.read(descriptor, MOST_BYTES)
+    finally:
+        os.close(descriptor)

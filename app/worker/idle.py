@@ -4,13 +4,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import fmean
 
 from app.accounting.conditions import BUSY_SHARE
-from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
+from app.domain.readings import IDLE_MOST_W, ComponentFacts, IdlePower, MeterFacts, Method
 from app.metering.meter import Energies
 from app.worker.load_monitor import LoadMonitor, Look
 
 STEP_S = 0.5  # in which the counter of a sensor that lives has risen
+SLACK_S = 0.5  # by which a window of the length that is asked for may be shorter
 GAP_S = 5.0  # without a sample: the host slept, or something else had the meter
 
 
@@ -30,14 +33,16 @@ def has_sensor(meter: MeterFacts) -> bool:
 
 
 def is_whole(meter: MeterFacts, idle: IdlePower) -> bool:
-    """Whether every sensor has its figure, of a time in which nobody kept the CPUs busy."""
-    pairs = ((meter.cpu, idle.cpu_w), (meter.gpu, idle.gpu_w))
-    known = all(watts is not None for facts, watts in pairs if facts.method is Method.MEASURED)
-    return known and max(idle.others_share or 0.0, idle.service_share or 0.0) <= BUSY_SHARE
+    """Whether every sensor has its figure, of a time in which nobody kept CPUs or GPUs busy."""
+    shares = (idle.others_share, idle.service_share, idle.gpu_utilization)
+    return not lacking(meter, idle) and max(share or 0.0 for share in shares) <= BUSY_SHARE
 
 
-def _gpu_is_used(samples: "Sequence[Sample]") -> bool:
-    return any((sample.gpu_utilization or 0.0) > BUSY_SHARE for sample in samples)
+def lacking(meter: MeterFacts, idle: IdlePower | None) -> tuple[str, ...]:
+    """The components that a sensor counts and that have no figure."""
+    cpu_w, gpu_w = (None, None) if idle is None else (idle.cpu_w, idle.gpu_w)
+    found = (("CPU", meter.cpu, cpu_w), ("GPU", meter.gpu, gpu_w))
+    return tuple(n for n, facts, w in found if facts.method is Method.MEASURED and w is None)
 
 
 class Window:
@@ -91,7 +96,7 @@ class Window:
             found = self._over(samples[start:])
             if disturbed and (found.cpu_w, found.gpu_w) != (None, None):
                 return found
-            if is_whole(self._meter, found) and not _gpu_is_used(samples[start:]):
+            if is_whole(self._meter, found):
                 return found
         return None
 
@@ -104,17 +109,31 @@ class Window:
             window_s=round(last.t_s - first.t_s, 3),
             cpu_w=_power_w(self._meter.cpu, times_s, [sample.cpu_j for sample in samples]),
             gpu_w=_power_w(self._meter.gpu, times_s, [sample.gpu_j for sample in samples]),
-            others_share=round(others, 6),
-            service_share=round(service, 6),
+            # clocks differ a little, so that a share may be above 1
+            others_share=min(1.0, round(others, 6)),
+            service_share=min(1.0, round(service, 6)),
+            gpu_utilization=_mean([sample.gpu_utilization for sample in samples]),
         )
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    """The mean of those that are known; null where none is."""
+    known = [share for share in shares if share is not None]
+    return min(1.0, round(fmean(known), 6)) if known else None
 
 
 def _power_w(
     facts: ComponentFacts, times_s: Sequence[float], joules: Sequence[float | None]
 ) -> float | None:
-    """Mean power of a component; null where no sensor counts it, or its counter stood still."""
+    """Mean power of a component.
+
+    Null where no sensor counts it, or its counter stood still, fell (it was reset, or jumped), or
+    rose by more than any host draws.
+    """
     known = [value for value in joules if value is not None]
     if facts.method is not Method.MEASURED or len(known) < len(times_s):
+        return None
+    if any(after < before for before, after in pairwise(known)):
         return None
     step = 0
     for here in range(1, len(known)):
@@ -123,4 +142,5 @@ def _power_w(
         if known[here] <= known[step]:
             return None
         step = here
-    return round((known[-1] - known[0]) / (times_s[-1] - times_s[0]), 6) if step else None
+    power_w = (known[-1] - known[0]) / (times_s[-1] - times_s[0]) if step else 0.0
+    return round(power_w, 6) if 0 < power_w <= IDLE_MOST_W else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from app.accounting.conditions import BUSY_SHARE
-from app.domain.errors import MeterError, UnavailableError
+from app.domain.errors import MeterError, UnavailableError, UsageError
 from app.domain.readings import HostFacts, IdlePower, Quiet
 from app.metering.conditions import Conditions
 from app.metering.counters import CpuCounters, service_processes
@@ -17,7 +17,7 @@ from app.metering.meter import EnergyMeter
 from app.settings import Settings
 from app.worker import baseline_file
 from app.worker.gate import is_free
-from app.worker.idle import Window, has_sensor, is_whole
+from app.worker.idle import SLACK_S, Window, has_sensor, is_whole
 from app.worker.load_monitor import LoadMonitor, Look
 from app.worker.process import fork_server_pid
 
@@ -28,7 +28,6 @@ Answer = TypeVar("Answer")
 PERIOD_S = 1.0
 SETTLE_S = 5.0  # after a job, until its power and its heat are gone
 PAUSE_S = 30.0  # after the sensors have failed
-SLACK_S = 0.5  # by which a window of the length that is asked for may be shorter
 HANG_S = 30.0  # a reading takes milliseconds
 
 
@@ -63,6 +62,7 @@ class IdleMonitor:
         # Moments of the monotonic clock: when the window may begin, and when sensors that have
         # failed are tried again.
         self._from_s = self._blind_until_s = 0.0
+        self._lock_lost = False  # whether it was said that the host's lock cannot be opened
         self.idle: IdlePower | None = None
 
     async def keep(self) -> None:
@@ -140,21 +140,33 @@ class IdleMonitor:
         now_s = time.monotonic()
         if look is None or not self._due() or now_s < max(self._from_s, self._blind_until_s):
             return
-        if not is_free(self._settings.host_lock):  # another worker measures on this host
+        if not self._host_is_free():
             self._window.clear()
             return
         await self._sample(look)
         if idle := self._window.idle(self._settings.baseline_window_s - SLACK_S):
             self._keep(idle)
 
+    def _host_is_free(self) -> bool:
+        """Whether no other worker measures on this host; nobody knows without the lock's file."""
+        try:
+            free = is_free(self._settings.host_lock)
+        except UsageError as error:
+            if not self._lock_lost:
+                logger.warning("no idle power can be measured: %s", error)
+            self._lock_lost = True
+            return False
+        self._lock_lost = False
+        return free
+
     def _due(self) -> bool:
-        """Whether a whole, quiet window is missing, or is too old."""
+        """Whether a whole, quiet window is missing, is too old, or is of a clock set back since."""
         if not self._sensor:
             return False
         if self.idle is None or not (self.idle.calibrated or self._is_whole(self.idle)):
             return True
         age_s = (datetime.now(UTC) - self.idle.taken_at).total_seconds()
-        return age_s > self._settings.baseline_max_age_s
+        return not 0 <= age_s <= self._settings.baseline_max_age_s
 
     def _is_whole(self, idle: IdlePower) -> bool:
         """Whether there is nothing better to be had."""
@@ -170,7 +182,7 @@ class IdleMonitor:
         if idle := self._window.idle(short_s, disturbed=disturbed):
             self._keep(idle)
         elif self._window.span_s >= short_s and not self._window.idle(short_s, disturbed=True):
-            self._fail("the sensors' counters stand still")
+            self._fail("the sensors' counters stand still, or jump")
 
     async def _sample(self, look: Look) -> None:
         """Add a reading to the window; one that fails begins it anew, after a pause."""
@@ -189,11 +201,14 @@ class IdleMonitor:
         self._blind_until_s = time.monotonic() + PAUSE_S
 
     def _take_up(self) -> None:
-        """Take what `trainwatt calibrate` or an earlier worker has left, where it is newer."""
+        """Take what `trainwatt calibrate` or another worker has left since the last look.
+
+        Whose file is newer is told by the file: the clock may have been set meanwhile.
+        """
         if not self._sensor:
             return
         found = self._file.news()
-        if found and (self.idle is None or found.taken_at > self.idle.taken_at):
+        if found and found != self.idle:
             self.idle = found
             self._window.clear()
 

@@ -69,7 +69,7 @@ def _conditions(report):
     baseline, figure = energy["baseline"], energy["total_j"] is not None
     host_s = report["duration_s"] * where["host_cpus"]
     share, over_job = seen["contention_share"], seen["others_over_job"]
-    shares = (baseline["others_share"], baseline["service_share"])
+    shares = (baseline["others_share"], baseline["service_share"], baseline["gpu_utilization"])
     return {
         "contention": _over(share, 0.05) or _over(over_job, 0.5),
         "contention_unknown": share is None,

@@ -133,7 +133,7 @@ def attempts(draw, make, changes=RISES):
                 **{name: column[n] for name, column in columns.items()},
             )
         )
-    idle_w = st.sampled_from([None, 0.0, 5.0, 1e6])
+    idle_w = st.sampled_from([None, 0.0, 5.0, 1e5])
     idle = make.idle(cpu_w=draw(idle_w), gpu_w=draw(idle_w)) if draw(st.booleans()) else None
     return make.attempt(host=draw(hosts(make)), meter=draw(meters(make))).model_copy(
         update={"readings": tuple(taken), "idle": idle}

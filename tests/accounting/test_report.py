@@ -33,6 +33,7 @@ def test_the_contracts_example(attempt, evaluate):
             "taken_at": None,
             "others_share": None,
             "service_share": None,
+            "gpu_utilization": None,
         }
     )
     assert energy.net_j == pytest.approx(144.0)

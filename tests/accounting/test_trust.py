@@ -142,6 +142,14 @@ def test_a_condition_has_its_reason_and_lowers_the_grade_of_an_a(make, code):
     assert found.grade >= trust.REASONS[code].grade
 
 
+@pytest.mark.parametrize(("used", "told"), [(None, False), (0.05, False), (0.051, True)])
+def test_a_gpu_that_others_used_while_idle_power_was_measured(make, used, told):
+    found = make.evaluate(make.measured(seconds=100.0, idle=make.idle(gpu_utilization=used)))
+    assert ("baseline_disturbed" in _codes(found)) is told
+    modelled = make.evaluate(_with(make.attempt(), idle=make.idle(gpu_utilization=used)))
+    assert "baseline_disturbed" not in _codes(modelled)  # its window is not in that baseline
+
+
 @pytest.mark.parametrize("code", sorted(set(CONDITIONS) - {"counter_wrapped"}))
 def test_a_condition_can_be_read_off_the_report(make, code):
     found = make.evaluate(CONDITIONS[code](make, make.measured(seconds=100.0)))

@@ -1,8 +1,11 @@
 """`trainwatt calibrate`: a sensor of known power, a busy host, a job that runs, no sensor."""
 
+import errno
 import fcntl
 import json
+import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -15,9 +18,11 @@ from app.cli import commands
 from app.cli.calibrate import UncalibratedError, calibrate
 from app.domain.errors import UsageError
 from app.domain.readings import ComponentFacts, IdlePower, MeterFacts, Method
+from app.metering.conditions import Condition
 from app.metering.counters import CpuSeconds
 from app.metering.host import host_facts
 from app.metering.meter import Energies
+from app.worker import idle
 from app.worker.baseline_file import File
 
 ABSENT = ComponentFacts(method=Method.ABSENT)
@@ -77,12 +82,12 @@ def given(tmp_path, monkeypatch):
 
 def test_the_idle_power_is_kept_for_the_worker(meter, given):
     said = []
-    idle = calibrate(given, WINDOW_S, said.append)
-    assert idle.cpu_w == pytest.approx(15, rel=0.01)
-    assert idle.window_s == pytest.approx(1.5, abs=0.4)
-    assert idle.calibrated
+    found = calibrate(given, WINDOW_S, said.append)
+    assert found.cpu_w == pytest.approx(15, rel=0.01)
+    assert found.window_s == pytest.approx(1.5, abs=0.4)
+    assert found.calibrated
     kept = File(given.data_dir, host_facts(given.host_name), meter.facts, 60)
-    assert kept.news() == idle
+    assert kept.news() == found
     assert said == [
         "measuring for 1.5 s: leave the host alone meanwhile",
         f"kept in {given.data_dir / 'baseline.json'}",
@@ -106,8 +111,64 @@ def test_a_busy_host_is_refused_before_the_end(meter, given, monkeypatch):
 def test_a_counter_that_stands_still_is_refused(meter, given):
     still = meter.read()
     meter.read = lambda: still
-    with pytest.raises(UncalibratedError, match="no counter of a sensor has risen"):
+    with pytest.raises(UncalibratedError, match="a counter of the CPU has not risen all the time"):
         calibrate(given, WINDOW_S, lambda _: None)
+
+
+def test_one_of_two_sensors_without_a_figure_is_refused(meter, given):
+    meter.facts = meter.facts.model_copy(update={"gpu": MEASURED})
+    with pytest.raises(UncalibratedError, match="a counter of the GPU has not risen"):
+        calibrate(given, WINDOW_S, lambda _: None)
+    assert not (given.data_dir / "baseline.json").exists()
+
+
+def test_a_counter_that_is_reset_meanwhile_is_refused(meter, given):
+    begin_s = time.monotonic()
+
+    def read():
+        passed_s = time.monotonic() - begin_s
+        return Energies(cpu_j=15 * passed_s - 200 * (passed_s > 1), gpu_j=None, ram_j=None)
+
+    meter.read = read
+    with pytest.raises(UncalibratedError, match="CPU.*jumped"):
+        calibrate(given, WINDOW_S + 1, lambda _: None)
+
+
+def test_a_gpu_that_others_use_is_refused_and_an_idle_one_is_told(meter, given, monkeypatch):
+    used = [0.5]
+    monkeypatch.setattr(
+        calibration.Conditions, "read", lambda *_: Condition(gpu_utilization=used[0])
+    )
+    with pytest.raises(UncalibratedError, match="the GPU is 50 % busy with other programs"):
+        calibrate(given, WINDOW_S, lambda _: None)
+    assert not (given.data_dir / "baseline.json").exists()
+    used[0] = 0.01
+    assert calibrate(given, WINDOW_S, lambda _: None).gpu_utilization == pytest.approx(0.01)
+
+
+def test_a_window_that_was_cut_is_refused(meter, given, monkeypatch):
+    monkeypatch.setattr(idle, "GAP_S", 0.9)
+    read, stops = meter.read, [0, 0, 1.2]
+
+    def stopped():
+        time.sleep(stops.pop(0) if stops else 0)
+        return read()
+
+    meter.read = stopped
+    with pytest.raises(UncalibratedError, match=r"expected a window of 2\.5 s, received \d\.\d s"):
+        calibrate(given, 2.5, lambda _: None)
+    assert not (given.data_dir / "baseline.json").exists()
+
+
+def test_a_setting_that_contradicts_the_host_is_wrong_use(meter, given, capfd, monkeypatch):
+    monkeypatch.setenv("TRAINWATT_SOCKET_THREADS", "1")
+    monkeypatch.setattr(
+        calibration, "contradiction", lambda host, _: f"{host.known.socket_threads} is too few"
+    )
+    code, out, err = command(capfd, monkeypatch, "--window", "1.5")
+    assert (code, out) == (2, "")
+    assert "1 is too few" in err
+    assert meter.closed == 1
 
 
 def test_without_a_sensor_it_says_what_is_taken_instead(meter, given):
@@ -148,8 +209,31 @@ def test_it_waits_for_a_job_and_keeps_the_host(meter, given):
 def test_a_data_directory_that_cannot_be_written_is_named(meter, given, tmp_path):
     (tmp_path / "file").touch()
     elsewhere = given.model_copy(update={"data_dir": tmp_path / "file"})
-    with pytest.raises(UsageError, match="TRAINWATT_DATA_DIR"):
+    meter.read = lambda: pytest.fail("it is known before the window")
+    with pytest.raises(UsageError, match="as the user that the worker runs as.*TRAINWATT_DATA_DIR"):
         calibrate(elsewhere, WINDOW_S, lambda _: None)
+
+
+@pytest.mark.parametrize("fails", ["check", "write"])
+def test_on_a_full_disk_the_advice_is_to_free_space(meter, given, monkeypatch, fails):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(calibration.baseline_file, fails, full)
+    with pytest.raises(UsageError, match=r"No space left.*: free space there, or set"):
+        calibrate(given, WINDOW_S, lambda _: None)
+
+
+def test_ctrl_c_ends_it_at_once_and_keeps_nothing(meter, given, capfd, monkeypatch):
+    interrupts = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    interrupts.start()
+    begin_s = time.monotonic()
+    code, out, err = command(capfd, monkeypatch, "--window", "300")
+    assert (code, out) == (130, "")
+    assert time.monotonic() - begin_s < 60
+    assert err.splitlines()[-1].endswith("interrupted")
+    assert list(given.data_dir.iterdir()) == []
+    assert meter.closed == 1
 
 
 def command(capfd, monkeypatch, *arguments):

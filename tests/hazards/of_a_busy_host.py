@@ -20,9 +20,31 @@ HAZARDS = (
     Hazard(
         name="baseline-under-load",
         file="app/worker/idle.py",
-        old="            if is_whole(self._meter, found) and not _gpu_is_used(samples[start:]):\n",
+        old="            if is_whole(self._meter, found):\n",
         new="            if True:\n",
         test="tests/worker/test_idle.py::test_a_busy_host_is_not_idle_unless_that_is_taken",
+    ),
+    Hazard(
+        name="baseline-beside-a-busy-gpu",
+        file="app/worker/idle.py",
+        old="    shares = (idle.others_share, idle.service_share, idle.gpu_utilization)\n",
+        new="    shares = (idle.others_share, idle.service_share)\n",
+        test="tests/worker/test_idle.py::test_a_gpu_that_somebody_uses_is_not_idle",
+    ),
+    Hazard(
+        name="calibrated-beside-a-busy-gpu",
+        file="app/cli/calibrate.py",
+        old='        "GPU is {} busy with other programs": fmean(used),\n',
+        new="",
+        test="tests/cli/test_calibrate.py::test_a_gpu_that_others_use_is_refused_and_an_idle_one_is_told",
+    ),
+    Hazard(
+        name="idle-power-over-a-reset",
+        file="app/worker/idle.py",
+        old="    if any(after < before for before, after in pairwise(known)):\n        return None\n",
+        new="",
+        test="tests/worker/test_idle.py::"
+        "test_a_counter_that_fell_is_no_idle_power_however_much_it_counted_since",
     ),
     Hazard(
         name="frozen-sensor-idles-at-zero",

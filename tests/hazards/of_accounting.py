@@ -219,6 +219,13 @@ HAZARDS = (
         "test_a_part_without_idle_power_beside_one_with_it_has_no_baseline",
     ),
     Hazard(
+        name="busy-gpu-in-the-baseline-without-a-word",
+        file="app/accounting/trust.py",
+        old="    shares = (baseline.others_share, baseline.service_share, baseline.gpu_utilization)\n",
+        new="    shares = (baseline.others_share, baseline.service_share)\n",
+        test="tests/accounting/test_trust.py::test_a_gpu_that_others_used_while_idle_power_was_measured",
+    ),
+    Hazard(
         name="disturbed-baseline-without-a-word",
         file="app/accounting/trust.py",
         old='    return {"baseline_disturbed"} if disturbed else set()\n',

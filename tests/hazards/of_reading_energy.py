@@ -142,6 +142,20 @@ HAZARDS = (
         test=f"{SENSORS}::test_a_socket_that_cannot_be_read_any_more_leaves_no_sum_without_it",
     ),
     Hazard(
+        name="reset-taken-for-a-wrap",
+        file="app/metering/sensors.py",
+        old="    if not 0 <= joules <= most_w * (span_s + LATE_S):\n",
+        new="    if not joules >= 0:\n",
+        test=f"{SENSORS}::test_a_reset_of_a_package_is_no_energy_of_a_whole_range",
+    ),
+    Hazard(
+        name="gpu-set-back-taken-for-an-outage",
+        file="app/metering/sensors.py",
+        old="        if not known and moved_j == 0:\n",
+        new="        if not known:\n",
+        test=f"{SENSORS}::test_a_gpus_counter_that_was_reset_has_jumped",
+    ),
+    Hazard(
         name="loss-of-an-outage-hidden",
         file="app/metering/sensors.py",
         old="        if self._lost:\n",

@@ -65,6 +65,14 @@ HAZARDS = (
         test=f"{ATTEMPT}::test_the_sweep_fails_a_job_whose_attempts_are_used_up",
     ),
     Hazard(
+        name="trained-while-stored-as-waiting",
+        file="app/worker/attempt.py",
+        old="        if not await self._is_stored(Stage.STARTING):\n            return False\n",
+        new="",
+        test="tests/worker/test_waiting.py::"
+        "test_nothing_trains_before_it_is_stored_that_the_wait_is_over",
+    ),
+    Hazard(
         name="two-sweeps-at-once",
         file="app/storage/recovery.py",
         old="FOR UPDATE OF jobs SKIP LOCKED\n",

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from app.metering import container
-from app.metering.host import host_facts, usable_cpus
+from app.metering.host import cpu_flags, host_facts, usable_cpus
 
 EPYC_VM = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -128,3 +128,18 @@ def test_affinity_and_quota_count(monkeypatch, affinity, quota, usable):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity)
     monkeypatch.setattr(container, "cpu_quota", lambda: quota)
     assert usable_cpus() == usable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor : 0\nflags : fpu avx512_bf16\n\nprocessor : 1\n", {"fpu", "avx512_bf16"}),
+        ("processor : 0\nFeatures : fp bf16\n", {"fp", "bf16"}),
+        ("processor : 0\n", set()),
+    ],
+)
+def test_what_the_first_cpu_can_do(tmp_path, text, expected):
+    file = tmp_path / "cpuinfo"
+    file.write_text(text)
+    assert cpu_flags(file) == expected
+    assert cpu_flags(tmp_path / "none") == set()

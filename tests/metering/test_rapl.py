@@ -1,5 +1,6 @@
 """Which RAPL packages are read: live ones whose counters stand alike, mirrors, denied ones."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,7 @@ def while_it_waits(monkeypatch):
             pauses.append(pause_s)
             happens()
 
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
         return pauses
 
     return install

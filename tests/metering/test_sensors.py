@@ -2,11 +2,23 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.domain.readings import Method, Sensor
-from app.metering.sensors import Cumulative, Step
+from app.domain.readings import Method, Readings, Sensor
+from app.metering.host import host_facts
+from app.metering.sensors import (
+    GPU_MOST_W,
+    LATE_S,
+    PACKAGE_MOST_W,
+    Cumulative,
+    Step,
+    step_of,
+)
+from app.worker.budget import Budget
 
 STEP_S = 0.002
 TOLERANCE = 0.005  # of the truth, from 0.3 s up
@@ -264,7 +276,7 @@ def test_a_socket_that_comes_back_is_no_figure_and_the_next_run_is_right(
 ):
     meter, tick = two_sockets
     lost = [lambda: powercap.take_away(1), lambda: (tick(), powercap.give_back(1))]
-    attempt = attempt_of(meter, [tick, *lost, tick, lambda: tick(10_000, 10_000)])
+    attempt = attempt_of(meter, [tick, *lost, tick, lambda: tick(1_000, 1_000)])
     assert attempt.readings[-1].cpu_j is not None
     assert attempt.cpu.component.energy_j is None
     assert attempt.cpu.codes == ("counter_lost",)
@@ -347,18 +359,93 @@ def test_a_gpus_counter_has_counted_on_while_it_could_not_be_read(nvml, meter_of
     assert attempt.gpu.component.energy_j == pytest.approx(300, rel=1e-5)
 
 
-def test_a_gpus_counter_that_was_reset_is_lost(nvml, meter_of, attempt_of):
+def test_a_gpus_counter_that_was_reset_has_jumped(nvml, meter_of, attempt_of):
     device = {"counter": Counter(0, 9_000_000_000), "power_w": 50}
     nvml(device)
     meter = meter_of()
     new = Counter(0, 1_000_000)
 
     def draw():
-        new.drawn_j += 50_000
+        new.drawn_j += 1_000
 
     attempt = attempt_of(meter, [lambda: None, lambda: device.update(counter=new), draw, draw])
-    assert attempt.readings[-1].gpu_j is not None
-    assert attempt.gpu.codes == ("counter_lost",)
+    assert None not in [reading.gpu_j for reading in attempt.readings]
+    assert attempt.gpu.codes == ("counter_jumped",)
+
+
+@pytest.mark.parametrize("joules", [-5, 1_000_000])
+def test_a_gpus_counter_that_is_set_elsewhere_has_jumped(nvml, meter_of, attempt_of, joules):
+    counter = Counter(0, 9_000_000_000)
+    nvml({"counter": counter, "power_w": 50})
+    meter = meter_of()
+
+    def draw(drawn_j=100):
+        counter.drawn_j += drawn_j
+
+    attempt = attempt_of(meter, [draw, lambda: draw(joules), draw, draw])
+    assert attempt.gpu.codes == ("counter_jumped",)
+    again = attempt_of(meter, [draw, draw])
+    assert again.gpu.component.energy_j == pytest.approx(200, rel=1e-4)
+
+
+def test_what_a_gpu_drew_in_a_long_outage_of_its_counter_is_no_jump(nvml, meter_of):
+    counter = Counter(0, 9_000_000)
+    device = {"counter": counter, "power_w": 50}
+    nvml(device)
+    meter = meter_of()
+    probe = meter._devices._probes[0]
+    begin_j = meter.read().gpu_j
+    device.update(counter=None)
+    meter._tracker._measure_power_and_energy()
+    probe.step(100.0)  # seconds that this outage lasts for the probe
+    counter.drawn_j += 100_000
+    device.update(counter=counter)
+    assert meter.read().gpu_j - begin_j == pytest.approx(100_000, rel=1e-5)
+
+
+@pytest.mark.parametrize("to_uj", [0, 5_000_000, 142_000_000_000])
+def test_a_reset_of_a_package_is_no_energy_of_a_whole_range(
+    two_sockets, powercap, attempt_of, to_uj
+):
+    meter, tick = two_sockets
+    powercap.show(0, 162_000_000_000)
+    meter.read()  # a jump too, before the run
+    attempt = attempt_of(meter, [tick, lambda: (tick(), powercap.show(0, to_uj)), tick, tick])
+    assert (attempt.cpu.codes, attempt.cpu.component.energy_j) == (("counter_jumped",), None)
+    assert "package-0" in attempt.cpu.component.reason
+    again = attempt_of(meter, [tick, tick])
+    assert again.cpu.component.energy_j == pytest.approx(60, rel=1e-5)
+
+
+def test_a_reset_of_a_package_does_not_use_up_an_energy_limit(two_sockets, powercap, attempt_of):
+    meter, tick = two_sockets
+    powercap.show(0, 162_000_000_000)
+    meter.read()
+    attempt = attempt_of(meter, [tick, lambda: powercap.show(0, 0), tick])
+    limit = Budget(limit_j=1_000, limit_g=None, g_per_kwh=None, pue=1.0, spent_j=0.0)
+    record = Readings(
+        attempt=1,
+        started_at=datetime.now(UTC),
+        host=host_facts("here"),
+        meter=meter.facts,
+        readings=attempt.readings,
+    )
+    for last in record.readings[1:]:
+        ends = record.model_copy(update={"readings": (record.readings[0], last)})
+        assert limit.overrun(ends) is None
+
+
+@given(
+    joules=st.floats(0, 1e6),
+    span_s=st.floats(0, 1e4),
+    most_w=st.sampled_from([PACKAGE_MOST_W, GPU_MOST_W]),
+)
+def test_what_a_sensor_may_have_drawn_counts_and_more_is_a_jump(joules, span_s, most_w):
+    step = step_of(joules, most_w, span_s)
+    assert step.known
+    assert step.lost == (joules > most_w * (span_s + LATE_S))
+    assert step.gained_j == (0 if step.lost else joules)
+    assert step_of(-joules - 1e-9, most_w, span_s).lost
 
 
 def test_a_device_that_takes_all_others_out_of_codecarbons_sum(nvml, meter_of, attempt_of):

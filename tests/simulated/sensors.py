@@ -89,6 +89,13 @@ class Sensors:
         self.all[number] = replace(self.all[number], fault=fault, fault_since_s=now_s)
         self._save()
 
+    def set_counter(self, number: int, value_uj: int) -> None:
+        """Let a sensor's counter stand at a value now, as a reset does; it counts on from there."""
+        sensor, now_s = self.all[number], time.monotonic()
+        start_uj = value_uj - int(sensor.trace.energy_j(now_s) * 1e6)
+        self.all[number] = replace(sensor, start_uj=start_uj)
+        self._save()
+
     def mend(self) -> None:
         """Let every sensor show its trace again."""
         self.all = [replace(sensor, fault=None) for sensor in self.all]

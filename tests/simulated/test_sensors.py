@@ -51,6 +51,15 @@ def test_a_counter_wraps_at_its_range(sensors):
     assert 0 <= Shown(sensors.folder).counter_uj(0) < 1_000_000
 
 
+def test_a_counter_that_is_set_counts_on_from_there(sensors):
+    shown = Shown(sensors.folder)
+    sensors.set_counter(1, 77)
+    values = [shown.counter_uj(1) for _ in range(2)]
+    (first_s, _), (last_s, _) = reads(sensors.folder, 1)
+    assert values[0] >= 77
+    assert values[1] - values[0] == pytest.approx(60e6 * (last_s - first_s), abs=2)
+
+
 def test_a_frozen_counter_shows_one_value_until_it_is_mended(sensors):
     shown = Shown(sensors.folder)
     sensors.break_(1, "frozen")

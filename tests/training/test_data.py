@@ -1,7 +1,9 @@
 """The parts are disjoint, stratified and seeded; synthetic data carry a signal and noise."""
 
+import io
 import os
 import threading
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from app.domain.specs import JobSpec
+from app.service.npz import inspect
 from app.training import data
 from app.workloads import catalogue
 
@@ -246,3 +249,68 @@ def test_label_noise_leaves_validation_and_test_as_they_are(cache_dir):
     assert np.array_equal(clean.training.x, noisy.training.x)
     for part in ("validation", "test"):
         assert np.array_equal(getattr(clean, part).y, getattr(noisy, part).y)
+
+
+def kept(cache_dir, *, x=None, y=None, **more):
+    """The data set of a user's in the cache, as the service has looked it through."""
+    x = np.random.default_rng(0).integers(0, 256, (300, 5, 4), np.uint8) if x is None else x
+    y = np.arange(len(x)) % 3 if y is None else y
+    file = io.BytesIO()
+    np.savez(file, x_train=x, y_train=y, **more)
+    found = inspect(file, max_bytes=2**20)
+    uploaded = {"sha256": "a" * 64, "shape": found.shape, "classes": found.classes}
+    (cache_dir / f"{'a' * 64}.npz").write_bytes(file.getvalue())
+    return {"name": "mine", "uploaded": uploaded | asdict(found.split)}
+
+
+def test_a_user_s_data_are_split_as_the_service_has_said(tmp_path):
+    x = np.random.default_rng(0).standard_normal((301, 5, 4))
+    y = np.minimum(np.arange(301) // 12, 2)  # 12, 12 and 277 samples
+    asked = spec(kept(tmp_path, x=x, y=y))
+    loaded = load(asked, tmp_path)
+    facts = catalogue.facts(asked)
+    sizes = [len(part.y) for part in parts(loaded)]
+    assert sizes == [facts.training_samples, facts.validation_samples, facts.test_samples]
+    assert sizes == [239, 31, 31]
+    everything = sorted(row for part in parts(loaded) for row in rows(part))
+    assert everything == sorted(sample.tobytes() for sample in x.astype(np.float32))
+    assert all(set(part.y) == {0, 1, 2} for part in parts(loaded))
+    few = asked.dataset.model_copy(update={"samples": asked.dataset.uploaded.min_training_samples})
+    fewest = load(asked.model_copy(update={"dataset": few, "batch_size": 1}), tmp_path)
+    assert set(fewest.training.y) == {0, 1, 2}
+    assert np.array_equal(fewest.test.x, loaded.test.x)
+
+
+def test_the_seed_decides_the_split_of_a_user_s_data(tmp_path):
+    dataset = kept(tmp_path)
+    one, again, other = (load(spec(dataset, seed=seed), tmp_path) for seed in (0, 0, 1))
+    assert rows(one.test) == rows(again.test) != rows(other.test)
+
+
+def test_a_test_part_of_a_user_s_own_is_left_as_it_is(tmp_path):
+    x_test = np.full((7, 5, 4), 51, np.uint8)
+    y_test = np.arange(7) % 3
+    loaded = load(spec(kept(tmp_path, x_test=x_test, y_test=y_test)), tmp_path)
+    assert np.array_equal(loaded.test.y, y_test)
+    assert np.array_equal(loaded.test.x, np.full((7, 5, 4), 51 / 255, np.float32))
+    assert (len(loaded.training.y), len(loaded.validation.y)) == (270, 30)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "read"),
+    [("u1", 255, 1.0), ("<i2", 255, 255.0), (">f8", -2.5, -2.5), ("f2", 0.5, 0.5), ("?", 1, 1.0)],
+)
+def test_only_bytes_are_scaled(dtype, value, read, tmp_path):
+    x = np.full((300, 5, 4), value, dtype, order="F")
+    training = load(spec(kept(tmp_path, x=x)), tmp_path).training.x
+    assert training.dtype == np.float32
+    assert training.flags.c_contiguous
+    assert (training == read).all()
+
+
+def test_a_user_s_images_come_in_the_model_s_shape(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (300, 12, 11, 3), np.uint8)
+    dataset = kept(tmp_path, x=np.asfortranarray(x))
+    training = load(spec(dataset, model_type="cnn"), tmp_path).training
+    assert training.x.shape == (240, 12, 11, 3)
+    assert set(rows(training)) <= {(image / np.float32(255)).tobytes() for image in x}

@@ -37,6 +37,19 @@ def test_every_phase_is_within_half_a_percent(whole):
     assert max(whole.outside_of_clock((SOCKET, GPU)).values()) <= TOLERANCE
 
 
+def test_a_socket_that_is_reset_on_the_way_is_told_and_uses_up_no_limit(one_socket, whole):
+    run = one_socket.run(
+        lambda: one_socket.sensors.set_counter(SOCKET, 0),
+        epochs=10_000,
+        limits={"timeout_s": 12, "energy_j": 20_000},  # a whole range is 262 kJ
+    )
+    cpu = run.report["energy"]["cpu"]
+    assert (cpu["method"], cpu["energy_j"]) == ("unavailable", None)
+    assert "counter_jumped" in run.codes()
+    assert "counter_wrapped" not in run.codes()
+    assert abs(run.component_error("gpu", (GPU,))) <= TOLERANCE
+
+
 @pytest.mark.parametrize("fault", ["frozen", "denied"])
 def test_a_socket_that_is_lost_on_the_way_is_told_and_not_estimated(one_socket, whole, fault):
     run = one_socket.broken(lambda: one_socket.sensors.break_(SOCKET, fault))

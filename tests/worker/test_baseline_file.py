@@ -1,5 +1,6 @@
 """The idle power in its file: taken by who it is of, and ignored by everybody else."""
 
+import json
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -75,7 +76,9 @@ def test_that_is_too_old_or_of_the_future_is_ignored(tmp_path, host, meter, capl
     assert "TRAINWATT_BASELINE_MAX_AGE_S" in caplog.text
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'{"idle": 3}', b"\xff\xfe", b"[]"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'{"idle": 3}', b"\xff\xfe", b"[]", b" " * 65_537, b"[" * 60_000]
+)
 def test_an_unreadable_file_is_ignored_with_one_line(tmp_path, host, meter, caplog, text):
     (tmp_path / "baseline.json").write_bytes(text)
     file = File(tmp_path, host, meter.facts, HOUR_S)
@@ -83,6 +86,58 @@ def test_an_unreadable_file_is_ignored_with_one_line(tmp_path, host, meter, capl
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     baseline_file.write(tmp_path, host, meter.facts, found := idle())
     assert file.news() == found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"taken_at": "2026-11-29T16:00:00"},
+        {"taken_at": "2026-11-29"},
+        {"cpu_w": -5.0},
+        {"cpu_w": 1e300},
+        {"gpu_w": 100_001.0},
+        {"window_s": 0.0},
+        {"window_s": -3.0},
+        {"others_share": -0.1},
+        {"service_share": 1.1},
+        {"gpu_utilization": 5.0},
+    ],
+)
+def test_an_idle_power_that_cannot_be_is_ignored(tmp_path, host, meter, caplog, fields):
+    baseline_file.write(tmp_path, host, meter.facts, idle())
+    path = tmp_path / "baseline.json"
+    content = json.loads(path.read_text())
+    content["idle"] |= fields
+    path.write_text(json.dumps(content))
+    assert File(tmp_path, host, meter.facts, HOUR_S).news() is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("taken_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_the_ends_of_time_are_ignored(tmp_path, host, meter, taken_at):
+    found = idle().model_copy(update={"taken_at": datetime.fromisoformat(taken_at)})
+    baseline_file.write(tmp_path, host, meter.facts, found)
+    assert File(tmp_path, host, meter.facts, HOUR_S).news() is None
+
+
+@pytest.mark.parametrize("make_one", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_ignored_at_once(tmp_path, host, meter, caplog, make_one):
+    make_one(tmp_path / "baseline.json")
+    file = File(tmp_path, host, meter.facts, HOUR_S)
+    assert (file.news(), file.news()) == (None, None)
+    (record,) = caplog.records
+    assert "expected a regular file" in record.getMessage()
+
+
+def test_whether_it_can_be_kept_is_known_before(tmp_path, host, meter, monkeypatch):
+    baseline_file.check(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "new" / "baseline.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        baseline_file.check(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        baseline_file.check(tmp_path / "file")
 
 
 def test_a_folder_that_cannot_be_written_leaves_no_half_a_file(tmp_path, host, meter, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.readings import ComponentFacts, MeterFacts, Method
 from app.metering.meter import Energies
-from app.worker.idle import Window, has_sensor, is_whole
+from app.worker.idle import Window, has_sensor, is_whole, lacking
 from app.worker.load_monitor import LoadMonitor, Look
 
 ABSENT = ComponentFacts(method=Method.ABSENT)
@@ -122,7 +122,52 @@ def test_a_gpu_that_somebody_uses_is_not_idle():
     it = window(facts(gpu=MEASURED))
     fill(it, 60, gpu_w=400, gpu_used=0.3)
     assert it.idle(60) is None
-    assert it.idle(60, disturbed=True).gpu_w == 400
+    found = it.idle(60, disturbed=True)
+    assert (found.gpu_w, found.gpu_utilization) == (400, pytest.approx(0.3))
+    assert not is_whole(facts(gpu=MEASURED), found)
+
+
+def test_the_use_of_the_gpus_is_the_mean_of_what_is_known_of_it():
+    it = window(facts(gpu=MEASURED))
+    fill(it, 58, gpu_w=20, gpu_used=0.0)
+    fill(it, 0, begin_s=59.0, gpu_w=20)
+    fill(it, 0, begin_s=60.0, gpu_w=20, gpu_used=0.6)  # as a desktop for a moment
+    assert it.idle(60).gpu_utilization == pytest.approx(0.01)
+
+
+def test_without_a_gpu_its_use_is_not_known():
+    it = window()
+    fill(it, 60)
+    assert it.idle(60).gpu_utilization is None
+
+
+@pytest.mark.parametrize("shown_j", [[0, 8, 7], [0, 8, -1], [5, 3, 12]])
+def test_a_counter_that_fell_is_no_idle_power_however_much_it_counted_since(shown_j):
+    it = window()
+    for step in range(61):
+        cpu_j = shown_j[step] if step < len(shown_j) else 20.0 * step
+        it.add(
+            Look(t_s=0.4 * step, others_s=0.0, service_s=0.0),
+            Energies(cpu_j=cpu_j, gpu_j=None, ram_j=None),
+        )
+    assert it.idle(24, disturbed=True) is None
+    assert it.idle(22).cpu_w == pytest.approx(50, rel=0.04)  # since the fall
+
+
+def test_a_power_above_that_of_any_host_is_no_idle_power():
+    it = window()
+    fill(it, 60, cpu_w=100_001.0)
+    assert it.idle(60, disturbed=True) is None
+    it = window()
+    fill(it, 60, cpu_w=100_000.0)
+    assert it.idle(60).cpu_w == 100_000
+
+
+def test_a_share_is_1_at_most():
+    it = window()
+    fill(it, 60, others=1.001, service=1.2, gpu_used=1.0)
+    found = it.idle(60, disturbed=True)
+    assert (found.others_share, found.service_share, found.gpu_utilization) == (1, 1, 1)
 
 
 def test_one_sensor_without_a_figure_leaves_the_window_unfinished():
@@ -134,3 +179,6 @@ def test_one_sensor_without_a_figure_leaves_the_window_unfinished():
     found = it.idle(55, disturbed=True)
     assert (found.cpu_w, found.gpu_w) == (10, None)
     assert not is_whole(meter, found)
+    assert lacking(meter, found) == ("GPU",)
+    assert lacking(meter, None) == ("CPU", "GPU")
+    assert lacking(facts(), found) == ()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -192,9 +193,58 @@ async def test_a_worker_takes_a_newer_calibration_up_before_its_next_job(make, t
     baseline_file.write(tmp_path, host_facts("here"), meter.facts, newer := an_idle(cpu_w=42.0))
     async with it.held():
         assert it.idle == newer
-    baseline_file.write(tmp_path, host_facts("here"), meter.facts, an_idle(age_s=30, cpu_w=1.0))
+    it.idle = own = an_idle(cpu_w=7.0)
     async with it.held():
-        assert it.idle == newer
+        assert it.idle == own
+
+
+async def test_after_the_clock_was_set_back_the_idle_power_is_measured_again(make):
+    it = make()
+    it.idle = an_idle(age_s=-3 * 86_400, calibrated=True)
+    async with kept(it):
+        await until(lambda: it.idle.cpu_w != 50)
+
+
+async def test_a_file_is_newer_whatever_the_clock_said_before(make, tmp_path, meter):
+    it = make()
+    it.idle = an_idle(age_s=-3 * 86_400, cpu_w=999.0, calibrated=True)
+    new = an_idle(cpu_w=42.0, calibrated=True)
+    baseline_file.write(tmp_path, host_facts("here"), meter.facts, new)
+    async with it.held():
+        assert it.idle == new
+
+
+async def test_a_gpu_that_others_used_in_the_window_is_measured_again(make):
+    it = make()
+    it.idle = an_idle(gpu_utilization=0.5)
+    async with kept(it):
+        await until(lambda: it.idle.cpu_w != 50)
+
+
+async def test_without_the_folder_of_its_lock_it_looks_on_and_says_so_once(make, tmp_path, caplog):
+    folder = tmp_path / "locks"
+    it = make(host_lock=folder / "host.lock")
+    async with kept(it):
+        await asyncio.sleep(0.8)
+        assert it.idle is None
+        assert [r.levelname for r in caplog.records] == ["WARNING"]
+        assert "TRAINWATT_HOST_LOCK" in caplog.text
+        folder.mkdir()
+        await until(lambda: it.idle)
+
+
+@pytest.mark.parametrize("make_one", [os.mkfifo, os.mkdir])
+async def test_what_is_no_file_in_the_place_of_the_kept_one_holds_nobody_up(
+    make, tmp_path, caplog, make_one
+):
+    make_one(tmp_path / "baseline.json")
+    it = make()
+    async with asyncio.timeout(20):
+        async with kept(it):
+            await until(lambda: it.idle)
+        async with it.held():
+            assert it.idle
+    assert "expected a regular file" in caplog.text
 
 
 async def test_a_meter_that_fails_holds_no_job(make, meter, caplog):

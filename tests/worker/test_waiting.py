@@ -274,21 +274,78 @@ async def test_without_its_database_it_gives_up(make, store, submit, load):
     async def away(*given, **more):
         raise UnavailableError("the database does not answer")
 
-    cut = Bench(
-        settings=bench.settings,
-        store=store,
-        meter=bench.meter,
-        host=bench.host,
-        watchdog=Watchdog(0.5, told.append),
-    )
-    vars(cut)["idle_monitor"] = bench.idle_monitor
-    running = asyncio.create_task(run_job(cut, job_id))
+    running = asyncio.create_task(run_job(cut_off(bench, told), job_id))
     await until(store, job_id, waits)
     store.append = away
     with pytest.raises(UnavailableError):
         await asyncio.wait_for(running, PATIENCE_S)
     store.append = append
     assert len(told) == 1
+
+
+def cut_off(bench, told):
+    """The same bench, whose watchdog gives up after half a second without the database."""
+    cut = Bench(
+        settings=bench.settings,
+        store=bench.store,
+        meter=bench.meter,
+        host=bench.host,
+        watchdog=Watchdog(0.5, told.append),
+    )
+    vars(cut)["idle_monitor"] = bench.idle_monitor
+    return cut
+
+
+@pytest.mark.usefixtures("never_forks")
+async def test_nothing_trains_before_it_is_stored_that_the_wait_is_over(make, store, submit, load):
+    bench, told, append = make(quiet_wait_s=10), [], store.append
+    job_id = await submit()
+
+    async def away_as_it_ends(*given, stage, **more):
+        if stage is Stage.STARTING:
+            raise UnavailableError("the database does not answer")
+        return await append(*given, stage=stage, **more)
+
+    async with waiting(cut_off(bench, told), store, job_id, load) as running:
+        store.append = away_as_it_ends
+        load.use()
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(running, PATIENCE_S)
+    store.append = append
+    assert len(told) == 1
+    assert waits(await store.get(job_id))  # of which the sweep knows that nothing was spent
+
+
+@pytest.mark.parametrize("by_user", [True, False])
+@pytest.mark.usefixtures("never_forks")
+async def test_who_asks_it_to_end_while_that_is_stored_is_heard(
+    make, store, submit, load, *, by_user
+):
+    bench, append, asked, goes_on = make(), store.append, asyncio.Event(), asyncio.Event()
+    job_id = await submit()
+
+    async def slow(*given, stage, **more):
+        if stage is Stage.STARTING:
+            asked.set()
+            await goes_on.wait()
+        return await append(*given, stage=stage, **more)
+
+    async with waiting(bench, store, job_id, load) as running:
+        store.append = slow
+        load.use()
+        await asyncio.wait_for(asked.wait(), PATIENCE_S)
+        if by_user:
+            await store.cancel(job_id, lambda _: pytest.fail("it is not queued"))
+        running.cancel()
+        await asyncio.sleep(0.1)
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    job = await store.get(job_id)
+    assert job.status is (JobStatus.CANCELLED if by_user else JobStatus.QUEUED)
+    if not by_user:
+        (attempt,) = await store.attempts(job_id)
+        assert (attempt.ended, attempt.energy_j) == ("stopped", 0)
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
