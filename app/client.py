@@ -6,16 +6,19 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel
 
+from app.domain.datasets import UploadedDataset
 from app.domain.errors import (
     FieldError,
     IdempotencyError,
+    NameTakenError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -50,8 +53,13 @@ ERRORS: dict[int, type[TrainwattError]] = {
     HTTPStatus.TOO_MANY_REQUESTS: QueueFullError,
 }
 JSON_BODY = {"Content-Type": "application/json"}
+FILE_BODY = {"Content-Type": "application/octet-stream"}
+LOOKING_S = 600.0  # what an upload is given to be looked through and kept, once it is sent
 EVENT_STREAM = "text/event-stream"
-IDEMPOTENCY_CONFLICT = "urn:trainwatt:problem:idempotency-conflict"
+CONFLICTS: dict[str, type[TrainwattError]] = {
+    "urn:trainwatt:problem:idempotency-conflict": IdempotencyError,
+    "urn:trainwatt:problem:name-taken": NameTakenError,
+}
 
 
 class JobList(Frozen):
@@ -119,28 +127,33 @@ class Client:
         path: str,
         *,
         body: Any = None,
+        file: BinaryIO | None = None,
         params: Mapping[str, str | float | None] | None = None,
         headers: Mapping[str, str] | None = None,
         longer_s: float = 0.0,
     ) -> Any:
         """One call, answered as the API's own JSON; it may take `longer_s` seconds more.
 
+        A body is sent as JSON, a file as it is.
+
         Raises:
             SpecError: the service refuses the spec or a parameter (422).
             NotFoundError: there is no such thing (404).
             StateError: the thing's state does not allow this (409).
             IdempotencyError: the idempotency key stands for another spec (409).
+            NameTakenError: the name stands for other data (409).
             QueueFullError: too many jobs wait (429).
             UsageError: the service refuses the call in another way (other 4xx).
             UnavailableError: nothing answers, not in time, or not as trainwatt would.
         """
         given = {name: value for name, value in (params or {}).items() if value is not None}
+        media = FILE_BODY if file else JSON_BODY if body else {}
         with self._reachable():
             response = self._http.request(
                 method,
                 path,
-                content=_encoded(body),
-                headers={**(JSON_BODY if body else {}), **(headers or {})},
+                content=file or _encoded(body),
+                headers={**media, **(headers or {})},
                 params=given,
                 timeout=self._timeout_s + longer_s,
             )
@@ -370,6 +383,51 @@ class Client:
         answer: dict[str, Any] = self.call("GET", "/v1/workloads")
         return answer
 
+    def datasets(self) -> tuple[UploadedDataset, ...]:
+        """The data sets of users, by name.
+
+        Raises:
+            UnavailableError: the service does not answer.
+        """
+        items = self.call("GET", "/v1/datasets")["items"]
+        return tuple(parse(UploadedDataset, item) for item in items)
+
+    def upload_dataset(self, path: Path, name: str) -> UploadedDataset:
+        """Keep an `.npz` file as a data set; the same file twice under one name is kept once.
+
+        Args:
+            path: a file of `numpy.savez` with x_train, y_train and, if wanted, x_test, y_test.
+            name: what `dataset.name` of a spec will say.
+
+        Raises:
+            SpecError: the name cannot be used, or the file holds no data set.
+            NameTakenError: the name stands for other data.
+            QueueFullError: too many data sets are being uploaded.
+            UsageError: the file is longer than the service allows, or cannot be read.
+            UnavailableError: the service does not answer.
+        """
+        return parse(UploadedDataset, self.call_with_file(path, name))
+
+    def call_with_file(self, path: Path, name: str) -> Any:
+        """As `upload_dataset`, answered as the API's own JSON."""
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read ({error.strerror})") from error
+        with file:
+            where, params = "/v1/datasets", {"name": name}
+            return self.call("POST", where, file=file, params=params, longer_s=LOOKING_S)
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a data set of a user's.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            StateError: a job that is not final asks for it.
+            UnavailableError: the service does not answer.
+        """
+        self.call("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+
     def ready(self) -> bool:
         """Whether the service answers and everything that it needs does too; raises nothing."""
         try:
@@ -394,6 +452,8 @@ class Client:
             ) from error
 
     def _answer(self, response: httpx.Response) -> Any:
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return None
         body = self._body(response)
         if response.is_success:
             return body
@@ -418,8 +478,8 @@ class Client:
             )
         if status == HTTPStatus.UNPROCESSABLE_ENTITY and problem.get("errors"):
             return SpecError(*map(_field_error, problem["errors"]))
-        if problem.get("type") == IDEMPOTENCY_CONFLICT:
-            return IdempotencyError(detail)
+        if conflict := CONFLICTS.get(str(problem.get("type"))):
+            return conflict(detail)
         if status == HTTPStatus.CONFLICT:
             return StateError(detail, status=str(problem.get("job_status", "unknown")))
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

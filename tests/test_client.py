@@ -3,6 +3,7 @@
 import socket
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -12,6 +13,7 @@ from app.bootstrap import make_api
 from app.client import Client
 from app.domain.errors import (
     IdempotencyError,
+    NameTakenError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -321,3 +323,29 @@ def test_events_that_are_none_are_told(streaming, spoken):
         pytest.raises(UnavailableError, match="understood"),
     ):
         next(client.events("j", patience_s=0.0))
+
+
+def test_a_data_set_is_uploaded_used_and_deleted(client, tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, x_train=np.zeros((40, 28, 28), np.uint8), y_train=np.arange(40) % 2)
+    made = client.upload_dataset(path, "mine")
+    assert (made.name, made.training_samples) == ("mine", 32)
+    assert client.upload_dataset(path, "mine") == made
+    assert client.datasets() == (made,)
+    job = client.submit({"model_type": "cnn", "batch_size": 8, "dataset": {"name": "mine"}})
+    assert job.spec.dataset.uploaded == made.in_a_spec()
+    with pytest.raises(StateError, match="queued") as caught:
+        client.delete_dataset("mine")
+    assert caught.value.status == "queued"
+    client.cancel(job.id)
+    np.savez(path, x_train=np.zeros((50, 28, 28), np.uint8), y_train=np.arange(50) % 2)
+    with pytest.raises(NameTakenError, match="stands for other data"):
+        client.upload_dataset(path, "mine")
+    client.delete_dataset("mine")
+    with pytest.raises(NotFoundError):
+        client.delete_dataset("mine")
+    path.write_bytes(b"x")
+    with pytest.raises(SpecError, match=r"body: expected an \.npz file"):
+        client.upload_dataset(path, "mine")
+    with pytest.raises(UsageError, match=r"none\.npz cannot be read"):
+        client.upload_dataset(tmp_path / "none.npz", "mine")

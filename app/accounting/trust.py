@@ -34,7 +34,7 @@ it in words):
 | `status` is not succeeded | `not_finished` |
 | some of `attempts` have `energy_j`, and some have not | `spent_incomplete` |
 | `energy.total_j` is there, and `energy.baseline.power_w` is null | `no_baseline` |
-| `energy.baseline.others_share`, `.service_share` or `.gpu_utilization` > 0.05 | `baseline_disturbed` |
+| a share or the `gpu_utilization` of `energy.baseline` > 0.05 | `baseline_disturbed` |
 
 `counter_wrapped` alone needs the readings: gaps between them, and `meter.sensors` with `range_j`.
 """

@@ -16,6 +16,7 @@ from starlette.routing import compile_path
 from app.api.validation import MAX_TEXT, shown
 from app.domain.errors import (
     IdempotencyError,
+    NameTakenError,
     NotFoundError,
     QueueFullError,
     SpecError,
@@ -67,6 +68,7 @@ KINDS: dict[type[TrainwattError], Kind] = {
     NotFoundError: Kind(404, "not-found", "There is no such thing"),
     StateError: Kind(409, "wrong-state", "Its state does not allow this"),
     IdempotencyError: Kind(409, "idempotency-conflict", "The key stands for something else"),
+    NameTakenError: Kind(409, "name-taken", "The name stands for something else"),
     QueueFullError: Kind(429, "queue-full", "The queue is full", retry_after_s=10),
     UnavailableError: Kind(503, "unavailable", "Something that is needed does not answer", 5),
 }
@@ -76,6 +78,7 @@ HTTP_KINDS: dict[int, Kind] = {  # Python's own phrases differ from version to v
     404: KINDS[NotFoundError],
     405: Kind(405, "method-not-allowed", "The path does not take this method"),
     406: Kind(406, "not-acceptable", "It cannot be had in this format"),
+    408: Kind(408, "request-timeout", "The body did not come"),
     413: Kind(413, "content-too-large", "The body is too long"),
     415: Kind(415, "unsupported-media-type", "The body is of the wrong media type"),
 }

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from app import __version__
-from app.cli import INTERRUPTED, tables
+from app.cli import INTERRUPTED, datasets, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
@@ -502,3 +502,6 @@ def _out(text: str) -> None:
 
 def _complain(text: str) -> None:
     print(f"trainwatt: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+cli.add_typer(datasets.commands(_client, _print, _print_json, _out), name="datasets")

@@ -72,7 +72,9 @@ def spec_body(
         Any, typer.Option(parser=_size, metavar="SIZE", help="A name, or width=1.5,depth=2.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="mnist5k, digits or synthetic.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="mnist5k, digits, synthetic, or one of your own.")
+    ] = None,
     samples: Annotated[int | None, typer.Option(help="Training samples (default: all).")] = None,
     shape: Annotated[
         Any, typer.Option(parser=_shape, metavar="N,N", help="Of the data set synthetic.")

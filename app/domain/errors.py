@@ -5,6 +5,7 @@ TrainwattError
 ├── NotFoundError      there is no such thing: look the identifier up
 ├── StateError         the thing exists, but not in a state that allows this
 ├── IdempotencyError   a key stands for something else already: take another key
+├── NameTakenError     a name stands for something else already: take another name
 ├── QueueFullError     too much waits already: try again later
 ├── UsageError         a setting, an argument or a path is wrong: change it
 ├── UnavailableError   something that we depend on does not answer: start it, or wait
@@ -60,6 +61,10 @@ class StateError(TrainwattError):
 
 class IdempotencyError(TrainwattError):
     """The idempotency key of a submission stands for another one."""
+
+
+class NameTakenError(TrainwattError):
+    """The name of a data set stands for other data."""
 
 
 class QueueFullError(TrainwattError):

@@ -13,7 +13,7 @@ from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
 from app.domain.quantities import CarbonIntensity
 from app.domain.reports import AttemptEnergy, EnergyReport
 from app.domain.specs import JobSpec, WorkloadFacts
-from app.service.core import Core
+from app.service.datasets import Datasets
 from app.workloads import catalogue
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BYTES_PER_GIB = 2**30
 
 
-class Jobs(Core):
+class Jobs(Datasets):
     """The jobs. Every method may raise UnavailableError."""
 
     async def check(self, spec: JobSpec) -> WorkloadFacts:
@@ -32,6 +32,9 @@ class Jobs(Core):
             SpecError: the catalogue, the carbon tables or the known hosts do not allow it; every
                 field that does not hold is named.
         """
+        return await self._check(await self._resolved(spec))
+
+    async def _check(self, spec: JobSpec) -> WorkloadFacts:
         errors = [*_unstorable(spec)]
         try:
             errors += _unpriced(spec, self._intensity(spec))
@@ -40,7 +43,7 @@ class Jobs(Core):
         try:
             facts = catalogue.facts(spec)
         except SpecError as error:
-            raise SpecError(*errors, *error.errors) from error
+            raise SpecError(*errors, *await self._with_names(error.errors)) from error
         errors += _misfits(spec, facts, self._living(await self._store.hosts()))
         if errors:
             raise SpecError(*errors)
@@ -64,7 +67,8 @@ class Jobs(Core):
         """
         if key is not None and (job := await self._store.submitted(spec, key)):
             return job
-        await self.check(spec)
+        spec = await self._resolved(spec)
+        await self._check(spec)
         return await self._store.submit(spec, max_queued=self._settings.max_queued_jobs, key=key)
 
     async def get(self, job_id: str) -> Job:

@@ -1,13 +1,12 @@
-"""What can be trained, where, and whether that works now."""
+"""Where can be trained, and whether that works now."""
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.domain.errors import UnavailableError
 from app.domain.hosts import Host, worker_trouble
 from app.service.core import Core
-from app.workloads import catalogue
 
 if TYPE_CHECKING:
     from app.storage.store import Figures
@@ -17,15 +16,11 @@ READY_S = 5.0
 
 
 class State(Core):
-    """Catalogue, hosts and readiness."""
+    """Hosts and readiness."""
 
     async def hosts(self) -> tuple[Host, ...]:
         """Every host whose worker has announced itself."""
         return await self._store.hosts()
-
-    def workloads(self) -> dict[str, Any]:
-        """What can be trained, as JSON."""
-        return catalogue.listing()
 
     async def figures(self) -> "Figures":
         """What is counted over all jobs and hosts, as of now."""

@@ -50,6 +50,10 @@ async def forget_old_keys(connection: AsyncConnection) -> None:
 
 
 def _sha256(spec: JobSpec) -> str:
-    """The hash of all of a spec, unlike its identity: tags, placement and prices count too."""
-    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """The hash of a spec as it was sent, unlike its identity: tags, placement and prices count too.
+
+    What the service fills in is left out.
+    """
+    sent = spec.model_dump(mode="json", exclude={"dataset": {"uploaded"}})
+    text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

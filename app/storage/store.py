@@ -1,6 +1,7 @@
 """The store: everything that is kept, on one database, as one object."""
 
 from app.storage.attempts import AttemptRecords
+from app.storage.datasets import DatasetRecords
 from app.storage.hosts import HostRecords
 from app.storage.jobs import JobPage, JobRecords
 from app.storage.live import LiveRecords
@@ -22,9 +23,11 @@ class Store(
     Locks,
     Recovery,
     HostRecords,
+    DatasetRecords,
     Totals,
 ):
     """Jobs and reports for users, attempts and locks for the worker, recovery for the sweep, hosts.
 
-    Every method is one transaction and raises `UnavailableError` where the database is gone.
+    Data sets of users for both. Every method is one transaction and raises `UnavailableError` where
+    the database is gone.
     """

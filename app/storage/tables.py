@@ -149,3 +149,24 @@ hosts = sa.Table(
     sa.Column("current_job", sa.Text),
     sa.Column("last_seen", _moment(), nullable=False, server_default=sa.func.now()),
 )
+
+# `body` holds the facts of the file, which lies in `dataset_parts` in chunks.
+datasets = sa.Table(
+    "datasets",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("body", JsonText, nullable=False),
+    sa.Column("created_at", _moment(), nullable=False, server_default=sa.func.now()),
+    sa.Index("datasets_by_sha256", "sha256"),
+)
+
+dataset_parts = sa.Table(
+    "dataset_parts",
+    metadata,
+    sa.Column(
+        "name", sa.Text, sa.ForeignKey("datasets.name", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("bytes", sa.LargeBinary, nullable=False),
+)

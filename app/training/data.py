@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
+Indices = NDArray[np.intp]
 Raw = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 # Root mean square of the distances between prototypes, in standard deviations of the noise, in
@@ -51,9 +53,11 @@ class Data:
 
 
 def load(spec: JobSpec, facts: WorkloadFacts, cache_dir: Path) -> Data:
-    """The data of a spec, split by class and by the spec's seed; real ones scaled to 0..1.
+    """The data of a spec, split by class and by the spec's seed.
 
-    The validation and test parts depend on neither `dataset.samples` nor `dataset.label_noise`.
+    Real ones that are built in are scaled to 0..1, and so are a user's in uint8; a user's others
+    are taken as they are. The validation and test parts depend on neither `dataset.samples` nor
+    `dataset.label_noise`.
     """
     loaded = _clean(spec, facts, cache_dir)
     y = noisy(loaded.training.y, facts.classes, spec.dataset.label_noise, spec.seed)
@@ -77,21 +81,69 @@ def noisy(y: Labels, classes: int, share: float, seed: int) -> Labels:
 def _clean(spec: JobSpec, facts: WorkloadFacts, cache_dir: Path) -> Data:
     if spec.dataset.name == datasets.SYNTHETIC.name:
         return synthetic(facts, spec.seed)
+    if spec.dataset.uploaded is not None:
+        return _of_a_user(spec, facts, cache_dir / f"{spec.dataset.uploaded.sha256}.npz")
     images, labels = cached(spec.dataset.name, cache_dir)
     test, rest = pick(labels, np.arange(len(labels)), facts.test_samples, [spec.seed, TEST])
-    validation, rest = pick(labels, rest, facts.validation_samples, [spec.seed, VALIDATION])
-    training, _ = pick(labels, rest, facts.training_samples, [spec.seed, TRAINING])
 
-    def part(chosen: NDArray[np.intp]) -> Part:
+    def part(chosen: Indices) -> Part:
         x = images[chosen].reshape(-1, *facts.input_shape)
         return Part(np.divide(x, np.float32(255)), labels[chosen].astype(np.int32))
 
-    return Data(training=part(training), validation=part(validation), test=part(test))
+    return _split(spec, facts, labels, rest, part, test=part(test))
+
+
+def _split(
+    spec: JobSpec,
+    facts: WorkloadFacts,
+    labels: Labels | NDArray[np.uint8],
+    rest: Indices,
+    part: Callable[[Indices], Part],
+    *,
+    test: Part,
+) -> Data:
+    """The parts, of what the test has left."""
+    validation, rest = pick(labels, rest, facts.validation_samples, [spec.seed, VALIDATION])
+    training, _ = pick(labels, rest, facts.training_samples, [spec.seed, TRAINING])
+    return Data(training=part(training), validation=part(validation), test=test)
+
+
+def _of_a_user(spec: JobSpec, facts: WorkloadFacts, path: Path) -> Data:
+    """The parts of a file that a user has uploaded; its own test part, where it has one."""
+    whole, test = _arrays(path, facts.input_shape)
+    rest = np.arange(len(whole.y))
+
+    def part(chosen: Indices) -> Part:
+        return Part(whole.x[chosen], whole.y[chosen])
+
+    if test is None:
+        chosen, rest = pick(whole.y, rest, facts.test_samples, [spec.seed, TEST])
+        test = part(chosen)
+    return _split(spec, facts, whole.y, rest, part, test=test)
+
+
+def _arrays(path: Path, shape: tuple[int, ...]) -> tuple[Part, Part | None]:
+    """What a file was uploaded with for training and, where it is there, for the test."""
+    with np.load(path, allow_pickle=False) as file:
+
+        def part(name: str) -> Part:
+            x = _scaled(file[f"x_{name}"]).reshape(-1, *shape)
+            return Part(x, file[f"y_{name}"].astype(np.int32))
+
+        return part("train"), part("test") if "x_test" in file else None
+
+
+def _scaled(values: NDArray[Any]) -> Floats:
+    """In float32 and C order; bytes are taken as brightness: 0..255 becomes 0..1."""
+    floats = values.astype(np.float32, order="C")
+    if values.dtype == np.uint8:
+        np.divide(floats, np.float32(255), out=floats)
+    return floats
 
 
 def pick(
-    labels: NDArray[np.uint8], among: NDArray[np.intp], total: int, seed: list[int]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    labels: Labels | NDArray[np.uint8], among: Indices, total: int, seed: list[int]
+) -> tuple[Indices, Indices]:
     """A random choice of `total` indices with each class in its proportion, and the rest."""
     order = np.random.default_rng(seed).permutation(among)
     order = order[np.argsort(labels[order], kind="stable")]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from app.accounting.report import energy_j
-from app.domain.errors import MeterError, TrainwattError, UnavailableError
+from app.domain.errors import MeterError, TrainingError, TrainwattError, UnavailableError
 from app.domain.jobs import Job, JobError, JobStatus, Stage
 from app.domain.readings import Reading
 from app.domain.reports import AttemptEnergy
@@ -15,6 +15,7 @@ from app.logs import about
 from app.metering.counters import CpuCounters, service_processes
 from app.storage.attempts import Standing
 from app.storage.locks import Hold
+from app.worker import datasets
 from app.worker.bench import Bench
 from app.worker.budget import TICK_S, Budget, budget
 from app.worker.gate import host_gate
@@ -114,6 +115,7 @@ class Attempt:
         self._told_s = 0.0  # of the monotonic clock
         self._asked = asyncio.Event()  # to end
         self._over = False
+        self._lacking: JobError | None = None  # why it could not begin
         self._hangs = False  # the meter's thread, for good
 
     async def run(self, cancelled: asyncio.CancelledError | None = None) -> None:
@@ -181,7 +183,10 @@ class Attempt:
         self._training.interrupt()
 
     async def _begin(self) -> bool:
-        """Wait until the host is quiet, for a bounded time, and start; false if asked to end."""
+        """Wait until the host is quiet, for a bounded time, and start; false if it must not."""
+        self._lacking = await self._fetch()
+        if self._lacking is not None or self._asked.is_set():
+            return False
         monitor, journal, since_s = self._bench.idle_monitor, self._journal, time.monotonic()
         until_s, waited_s = since_s + self._bench.settings.quiet_wait_s, 0.0
         while journal.stage is Stage.WAITING_FOR_QUIET:
@@ -222,10 +227,27 @@ class Attempt:
             await asyncio.wait_for(self._asked.wait(), within_s)
         return self._asked.is_set()
 
+    async def _fetch(self) -> JobError | None:
+        """Bring a user's data set here before anything is measured; why that cannot be done."""
+        bench, spec = self._bench, self._job.spec
+        max_bytes = bench.settings.dataset_cache_mib * 2**20
+        stop = self._asked.is_set
+        try:
+            await bench.watchdog.retry(
+                lambda: datasets.fetch(
+                    bench.store, spec, bench.cache_dir, max_bytes=max_bytes, stop=stop
+                )
+            )
+        except TrainingError as error:
+            return JobError(code=error.code, message=str(error))
+        return None
+
     async def _leave(self) -> None:
-        """End an attempt that has not begun: at its user's wish, or back to the queue."""
+        """End an attempt that has not begun: for want of data, at its user's wish, or put back."""
         self._journal.stage = Stage.WAITING_FOR_QUIET
-        if await self._cancel_requested():
+        if self._lacking is not None:
+            await self._finish(JobStatus.FAILED, self._lacking)
+        elif await self._cancel_requested():
             await self._finish(JobStatus.CANCELLED, None)
         else:
             await self._put_back()

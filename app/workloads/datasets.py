@@ -1,9 +1,10 @@
 """What each data set is: the shape of a sample, its classes, and the sizes of its three parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import FieldError
-from app.domain.specs import Dataset
+from app.domain.specs import Dataset, UploadedData
 from app.workloads.layers import Shape
 
 
@@ -63,6 +64,8 @@ SYNTHETIC = DatasetFacts(
     max_training_samples=100_000,
 )
 
+MIN_OF_A_CLASS = 12  # of a user's data set, so that a tenth, a tenth and the rest hold it
+
 DATASETS: dict[str, DatasetFacts] = {d.name: d for d in (MNIST5K, DIGITS, SYNTHETIC)}
 
 
@@ -72,6 +75,8 @@ def facts(dataset: Dataset) -> DatasetFacts:
     Raises:
         KeyError: there is no data set of that name.
     """
+    if dataset.uploaded is not None:
+        return _uploaded(dataset, dataset.uploaded)
     known = DATASETS[dataset.name]
     classes = dataset.classes or known.classes
     return DatasetFacts(
@@ -86,9 +91,68 @@ def facts(dataset: Dataset) -> DatasetFacts:
     )
 
 
+def _uploaded(dataset: Dataset, known: UploadedData) -> DatasetFacts:
+    return DatasetFacts(
+        name=dataset.name,
+        title="a data set of a user's",
+        shape=known.shape,
+        classes=known.classes,
+        training_samples=dataset.samples or known.training_samples,
+        validation_samples=known.validation_samples,
+        test_samples=known.test_samples,
+        max_training_samples=known.training_samples,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How a user's data set is split; as `UploadedData` has it."""
+
+    training_samples: int
+    validation_samples: int
+    test_samples: int
+    min_training_samples: int
+
+
+def split(counts: Sequence[int], test_samples: int | None) -> Split:
+    """How many samples each part of a user's data set gets: a tenth, a tenth and the rest.
+
+    Args:
+        counts: samples of each class, `MIN_OF_A_CLASS` or more, test samples of their own left out.
+        test_samples: those that have arrays of their own; null: the test part is split off first.
+
+    Every class is in every part. By the largest remainder a class of `c` of `n` samples gets
+    `floor(c × part / n)` of a part at least, so it has one in each `part ≥ n / c`.
+    """
+    tenth = -(-sum(counts) // 10)
+    left = list(counts)
+    for _ in range(1 if test_samples is not None else 2):
+        left = [count - quota for count, quota in zip(left, quotas(left, tenth), strict=True)]
+    return Split(
+        training_samples=sum(left),
+        validation_samples=tenth,
+        test_samples=tenth if test_samples is None else test_samples,
+        min_training_samples=-(-sum(left) // min(left)),
+    )
+
+
+def quotas(counts: Sequence[int], total: int) -> list[int]:
+    """How many of each class make up `total`, by the largest remainder; the first of equals."""
+    whole = sum(counts)
+    quota = [count * total // whole for count in counts]
+    rest = [taken - count * total / whole for count, taken in zip(counts, quota, strict=True)]
+    for place in sorted(range(len(rest)), key=rest.__getitem__)[: total - sum(quota)]:
+        quota[place] += 1
+    return quota
+
+
 def problems(dataset: Dataset) -> tuple[FieldError, ...]:
     """What of the spec's data set cannot be had, field by field."""
-    if dataset.name not in DATASETS:
+    if dataset.uploaded is not None and dataset.name in DATASETS:
+        expected = f"null: {dataset.name} is built in"
+        received = dataset.uploaded.model_dump(mode="json")
+        return (FieldError(field="dataset.uploaded", expected=expected, received=received),)
+    if dataset.uploaded is None and dataset.name not in DATASETS:
         names = ", ".join(DATASETS)
         return (
             FieldError(field="dataset.name", expected=f"one of {names}", received=dataset.name),
@@ -112,10 +176,13 @@ def _fixed(dataset: Dataset) -> tuple[FieldError, ...]:
 def _samples(dataset: Dataset) -> tuple[FieldError, ...]:
     """Every class needs a training sample, and there are only so many."""
     asked = facts(dataset)
-    if asked.classes <= asked.training_samples <= asked.max_training_samples:
+    least = asked.classes
+    if dataset.uploaded is not None:  # its classes may differ in size
+        least = dataset.uploaded.min_training_samples
+    if least <= asked.training_samples <= asked.max_training_samples:
         return ()
     expected = (
-        f"from {asked.classes} (one a class) to {asked.max_training_samples:,} training samples "
+        f"from {least:,} (one a class) to {asked.max_training_samples:,} training samples "
         f"of {asked.name}"
     )
     return (FieldError(field="dataset.samples", expected=expected, received=dataset.samples),)

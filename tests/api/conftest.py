@@ -54,6 +54,13 @@ class MemoryStore:
         self._may_fail()
         return self.known_hosts
 
+    async def datasets(self) -> tuple[()]:
+        self._may_fail()
+        return ()
+
+    async def find_dataset(self, name: str) -> None:
+        self._may_fail()
+
     async def submitted(self, spec: JobSpec, key: str) -> Job | None:
         self._may_fail()
         return self.keys.get(key)

@@ -6,7 +6,7 @@ import httpx
 
 from app.api.docs import ASSETS
 
-METHODS = {"get", "post"}
+METHODS = {"delete", "get", "post"}
 
 
 async def _description(client):
@@ -111,6 +111,10 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("get", "/v1/jobs/{job_id}/report"): "get_report",
         ("get", "/v1/jobs/{job_id}/readings"): "get_readings",
         ("get", "/v1/reports"): "list_reports",
+        ("post", "/v1/datasets"): "upload_dataset",
+        ("get", "/v1/datasets"): "list_datasets",
+        ("get", "/v1/datasets/{name}"): "get_dataset",
+        ("delete", "/v1/datasets/{name}"): "delete_dataset",
         ("get", "/v1/workloads"): "list_workloads",
         ("get", "/v1/hosts"): "list_hosts",
         ("get", "/healthz"): "healthz",

@@ -1,5 +1,7 @@
 """Every answer to generated requests is a documented one, and none is a fault of ours."""
 
+import base64
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -77,7 +80,7 @@ def test_the_whole_description(jobs, database_url, serving, tmp_path):
     async def open_service():
         store = await Store.open(database_url)
         try:
-            yield Service(store, Settings())
+            yield Service(store, Settings(data_dir=tmp_path))
         finally:
             await store.close()
 
@@ -105,6 +108,7 @@ def test_the_whole_description(jobs, database_url, serving, tmp_path):
                 "TRAINWATT_TEST_URL": url,
                 "TRAINWATT_TEST_KEY": KEY,
                 "TRAINWATT_TEST_JOBS": json.dumps(jobs),
+                "TRAINWATT_TEST_NPZ": base64.b64encode(_npz()).decode(),
             },
             capture_output=True,
             text=True,
@@ -115,6 +119,12 @@ def test_the_whole_description(jobs, database_url, serving, tmp_path):
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr[-2_000:]
     assert "Test cases" in ended.stdout
     assert documented == served & documented  # of every operation there was an answer to look at
+
+
+def _npz():
+    file = io.BytesIO()
+    np.savez_compressed(file, x_train=np.zeros((40, 3), np.uint8), y_train=np.arange(40) % 2)
+    return file.getvalue()
 
 
 def _documented(url):

@@ -26,6 +26,17 @@ def one_of(*values):
 
 
 # Every field by its path. What does not change the run: how it is priced, placed and named.
+UPLOADED = st.fixed_dictionaries(
+    {
+        "sha256": st.from_regex(r"\A[0-9a-f]{64}\Z"),
+        "shape": st.lists(st.integers(1, 4096), min_size=1, max_size=3),
+        "classes": st.integers(2, 1000),
+        **{
+            f"{part}_samples": st.integers(1, 10_000_000)
+            for part in ("training", "validation", "test", "min_training")
+        },
+    }
+)
 OF_THE_RUN = {
     "model_type": TEXT,
     "architecture": st.one_of(
@@ -46,6 +57,7 @@ OF_THE_RUN = {
     "learning_rate": between(0, 10),
     "seed": st.integers(0, 2**31 - 1),
     "dataset.label_noise": st.floats(0, 1),
+    "dataset.uploaded": st.one_of(st.none(), UPLOADED),
     "execution.mode": one_of("graph", "keras_fit"),
     "execution.precision": one_of("auto", "float32", "mixed_bfloat16"),
     "execution.jit_compile": one_of("auto", False, True),

@@ -231,6 +231,24 @@ def test_revision_2_rests_on_no_model_of_today() -> None:
     assert names == ["app.domain.errors"]
 
 
+async def test_revision_3_keeps_what_is_there(
+    empty_database_url: str, make_spec: Callable[..., JobSpec]
+) -> None:
+    """A job of version 0.2 that waits."""
+    _to_revision(empty_database_url, "0002")
+    spec = make_spec()
+    with psycopg.connect(empty_database_url) as connection:
+        _job_of_0_1(connection, "waits", "queued", spec, None)
+    migrate(empty_database_url)
+    store = await Store.open(empty_database_url)
+    try:
+        assert (await store.get("waits")).spec_sha256 == spec.sha256()
+        assert await store.datasets() == ()
+        assert await store.find_dataset("mine") is None
+    finally:
+        await store.close()
+
+
 def _revision_2() -> Any:
     return importlib.import_module("app.storage.migrations.versions.0002_rows_events_keys")
 
@@ -249,13 +267,17 @@ class _Named:
 
 
 def _to_first_revision(url: str) -> None:
+    _to_revision(url, "0001")
+
+
+def _to_revision(url: str, revision: str) -> None:
     engine = sa.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sa.NullPool
     )
     with engine.connect() as connection:
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
         connection.commit()
 
 

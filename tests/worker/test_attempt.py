@@ -1,12 +1,14 @@
 """Attempts on a real database with real training processes: every way to end, and the fence."""
 
 import asyncio
+import io
 import os
 import signal
 import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import psutil
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from app.domain.jobs import JobStatus, Stage
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.metering.host import host_facts
+from app.service import Service
 from app.worker import attempt, sampling
 from app.worker.attempt import Bench, FencedError, run_job
 from app.worker.process import Training
@@ -88,6 +91,44 @@ async def test_a_job_from_the_queue_to_its_report(bench, store, submit):
     assert report.environment.tensorflow
     stored = await store.readings(job_id)
     assert report.readings_sha256 == stored.sha256()
+
+
+@pytest.fixture
+async def uploaded(store, bench):
+    """Keeps a data set of a user's; the spec of a job on it, as the service fills it in."""
+    file = io.BytesIO()
+    x = np.random.default_rng(0).integers(0, 256, (400, 12, 12), np.uint8)
+    np.savez(file, x_train=x, y_train=np.arange(400) % 2)
+
+    async def chunks():
+        yield file.getvalue()
+
+    service = Service(store, bench.settings)
+    await service.upload("mine", chunks())
+    return lambda **more: service.submit(
+        JobSpec.model_validate(QUICK | {"dataset": {"name": "mine"}} | more)
+    )
+
+
+async def test_a_job_trains_on_a_data_set_of_a_user_s(bench, store, uploaded):
+    for _ in range(2):  # fetched, and found
+        job = await uploaded()
+        await run_job(bench, job.id)
+        assert (await store.get(job.id)).status == "succeeded"
+        assert (await report_of(store, job.id)).work.samples == 2 * 320
+
+
+async def test_a_data_set_that_was_deleted_meanwhile_fails_the_job(
+    bench, store, uploaded, database_url
+):
+    job = await uploaded()
+    with psycopg.connect(database_url) as connection:  # in the moment of the submission
+        connection.execute("DELETE FROM datasets")
+    await run_job(bench, job.id)
+    ended, report = await store.get(job.id), await report_of(store, job.id)
+    assert (ended.status, ended.error.code) == ("failed", "dataset_gone")
+    assert "upload it again" in ended.error.message
+    assert (report.duration_s, report.energy.total_j) == (0, None)
 
 
 async def test_two_jobs_one_after_the_other_are_both_right(bench, store, submit):

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.api.routes import catalogue, events, jobs, reports, state
+from app.api.routes import catalogue, datasets, events, jobs, reports, state
 
 router = APIRouter()
-for room in (jobs, events, reports, catalogue, state):
+for room in (jobs, events, reports, datasets, catalogue, state):
     router.include_router(room.router)

@@ -14,12 +14,15 @@ router = APIRouter(tags=["catalogue"])
     "/v1/workloads",
     operation_id="list_workloads",
     response_model=WorkloadsView,
-    responses=docs.problems(),
+    responses=docs.problems(503),
     dependencies=[NoQueryHere],
 )
 async def list_workloads(service: Serving) -> Response:
-    """What can be trained: model types with sizes, parameters and FLOPs, and data sets."""
-    return JSONResponse(service.workloads())
+    """What can be trained: model types with sizes, parameters and FLOPs, and data sets.
+
+    The data sets of users stand behind the built-in ones.
+    """
+    return JSONResponse(await service.workloads())
 
 
 @router.get(

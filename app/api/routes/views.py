@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 
+from app.domain.datasets import UploadedDataset
 from app.domain.hosts import Host
 from app.domain.jobs import Job
 from app.domain.report_rows import ReportRow
@@ -77,6 +78,12 @@ class DatasetView(BaseModel):
     validation_samples: int
     test_samples: int
     max_training_samples: int
+
+
+class UploadedDatasetsView(BaseModel):
+    """Every data set of a user's, by name."""
+
+    items: list[UploadedDataset]
 
 
 class WorkloadsView(BaseModel):

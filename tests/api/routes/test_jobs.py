@@ -27,13 +27,22 @@ async def test_submit_answers_202_with_location_and_the_job(client):
 async def test_submit_takes_the_whole_spec_of_the_contract(client):
     spec = {
         "model_type": "cnn",
+        "architecture": None,
         "size": {"width": 1.5, "depth": 2},
         "epochs": 3,
-        "dataset": {"name": "synthetic", "samples": 500, "shape": [28, 28, 1], "classes": 10},
+        "dataset": {
+            "name": "synthetic",
+            "samples": 500,
+            "shape": [28, 28, 1],
+            "classes": 10,
+            "label_noise": 0.1,
+            "uploaded": None,
+        },
         "batch_size": 32,
         "learning_rate": 0.001,
         "seed": 0,
         "execution": {
+            "mode": "graph",
             "precision": "float32",
             "jit_compile": "auto",
             "steps_per_execution": 16,
@@ -41,6 +50,7 @@ async def test_submit_takes_the_whole_spec_of_the_contract(client):
             "threads": 2,
         },
         "target_accuracy": None,
+        "early_stopping": {"patience": 2},
         "limits": {"timeout_s": 60, "energy_j": None, "emissions_g": None},
         "placement": {"labels": ["host:h1"]},
         "priority": 3,
