@@ -105,7 +105,7 @@ class Jobs(Datasets):
             job_id=job.id,
             spec=job.spec,
             status=JobStatus.CANCELLED,
-            work=catalogue.facts(job.spec),
+            work=catalogue.known_facts(job.spec),
             intensity=self._intensity(job.spec),
             finished_at=datetime.now(UTC),
             earlier=earlier,

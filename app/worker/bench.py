@@ -69,7 +69,7 @@ class Bench:
     ) -> EnergyReport:
         """The report of a job's newest attempt."""
         priced = self.intensity(job)
-        work = catalogue.facts(job.spec)
+        work = catalogue.known_facts(job.spec)
         if readings is None or not readings.readings:
             return empty_report(
                 job_id=job.id,
@@ -124,7 +124,7 @@ class Bench:
             job_id=job.id,
             spec=job.spec,
             status=status,
-            work=catalogue.facts(job.spec),
+            work=catalogue.known_facts(job.spec),
             intensity=unpriced,
             finished_at=datetime.now(UTC),
             earlier=earlier,

@@ -90,7 +90,7 @@ class Journal:
     def _steps(self) -> int:
         if self.progress:
             return self.progress.steps
-        samples = catalogue.facts(self._job.spec).training_samples
+        samples = catalogue.known_facts(self._job.spec).training_samples
         return -(-samples // self._job.spec.batch_size)
 
     def _set_progress(self, epoch: int, step: int, steps: int, *, over: bool = False) -> None:

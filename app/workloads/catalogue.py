@@ -79,6 +79,31 @@ def facts(spec: JobSpec) -> WorkloadFacts:
     )
 
 
+def known_facts(spec: JobSpec) -> WorkloadFacts:
+    """The facts for a report, which is made whatever becomes of a job.
+
+    They are null, with the reason, where this process cannot train the spec that another one has
+    taken: it is of another version, or lacks the package that brings the family.
+    """
+    try:
+        return facts(spec)
+    except SpecError as error:
+        reason = f"not known where the job ended: {error}"
+        return WorkloadFacts(
+            parameters=None,
+            layers=0,
+            flops_per_sample=None,
+            flops_reason=reason,
+            parameters_reason=reason,
+            input_shape=(),
+            classes=0,
+            training_samples=0,
+            validation_samples=0,
+            test_samples=0,
+            memory_bytes=0,
+        )
+
+
 def plan(spec: JobSpec) -> tuple[Layer, ...]:
     """The layers of the spec's model, the data's entry first.
 

@@ -131,6 +131,19 @@ async def test_a_data_set_that_was_deleted_meanwhile_fails_the_job(
     assert (report.duration_s, report.energy.total_j) == (0, None)
 
 
+async def test_a_model_type_that_this_worker_lacks_fails_the_job_with_a_report(bench, store):
+    """Another process has a package that brings the family."""
+    spec = JobSpec.model_validate(QUICK | {"model_type": "elsewhere"})
+    job = await store.submit(spec, max_queued=10)
+    await run_job(bench, job.id)
+    ended, report = await store.get(job.id), await report_of(store, job.id)
+    assert (ended.status, ended.error.code) == ("failed", "bad_spec")
+    assert "model_type" in ended.error.message
+    assert report.duration_s > 0
+    assert report.work.parameters is None
+    assert "model_type" in report.work.parameters_reason
+
+
 async def test_two_jobs_one_after_the_other_are_both_right(bench, store, submit):
     first, second = await submit(), await submit()
     await asyncio.gather(run_job(bench, first), run_job(bench, second))

@@ -196,3 +196,10 @@ def test_arithmetic_needs_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_report_of_what_is_not_known_here_has_no_figures_and_says_why():
+    unknown = catalogue.known_facts(spec(model_type="elsewhere"))
+    assert (unknown.parameters, unknown.flops_per_sample) == (None, None)
+    assert "model_type" in unknown.flops_reason
+    assert catalogue.known_facts(spec(model_type="cnn")) == catalogue.facts(spec(model_type="cnn"))
