@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from app.domain.quantities import Frozen
 
@@ -115,11 +115,17 @@ class HostFacts(Frozen):
     matmul_flops_per_s: dict[str, float] = {}  # at most, by precision, as its worker measured
 
 
+def _at_most_all(value: object) -> object:
+    """A share of a span that two clocks give may come out a little above 1, in old readings too."""
+    return 1.0 if isinstance(value, float) and 1 < value < 1 + CLOCKS_APART else value
+
+
+CLOCKS_APART = 0.1
 IDLE_MOST_W = 100_000.0
 """More than all sockets or all GPUs of any host draw, so that it is no idle power."""
 
 IdleWatts = Annotated[float, Field(ge=0, le=IDLE_MOST_W)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_at_most_all)]
 
 
 class IdlePower(Frozen):

@@ -175,6 +175,16 @@ class JobSpec(SpecPart):
     tags: Tags = {}
     carbon: Carbon = Carbon()
 
+    def as_before(self) -> dict[str, Any]:
+        """The spec as JSON, without those of the fields added later that are at their defaults."""
+        body = self.model_dump(mode="json")
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        for *above, name in (field.split(".") for field in ADDED_LATER):
+            part, given_part = _at(body, above), _at(given, above)
+            if name not in given_part:
+                del part[name]
+        return body
+
     def sha256(self) -> str:
         """The identity of the run, as hexadecimal: all but how it is priced, placed and named.
 
@@ -183,12 +193,9 @@ class JobSpec(SpecPart):
         are the fields that were added later where they are at their defaults, so that they change
         no hash that is stored.
         """
-        body = self.model_dump(mode="json", exclude={"carbon", "tags", "priority", "placement"})
-        given = self.model_dump(mode="json", exclude_defaults=True)
-        for *above, name in (field.split(".") for field in ADDED_LATER):
-            part, given_part = _at(body, above), _at(given, above)
-            if name not in given_part:
-                del part[name]
+        body = self.as_before()
+        for name in ("carbon", "tags", "priority", "placement"):
+            del body[name]
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

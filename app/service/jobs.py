@@ -1,5 +1,6 @@
 """Jobs as users ask for them: check, submit, show, list, cancel."""
 
+import asyncio
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Jobs(Datasets):
         except SpecError as error:
             errors += error.errors
         try:
-            facts = catalogue.facts(spec)
+            facts = await asyncio.to_thread(catalogue.facts, spec)  # an architecture takes a while
         except SpecError as error:
             raise SpecError(*errors, *await self._with_names(error.errors)) from error
         errors += _misfits(spec, facts, self._living(await self._store.hosts()))

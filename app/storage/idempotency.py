@@ -54,6 +54,8 @@ def _sha256(spec: JobSpec) -> str:
 
     What the service fills in is left out.
     """
-    sent = spec.model_dump(mode="json", exclude={"dataset": {"uploaded"}})
+    sent = spec.model_copy(
+        update={"dataset": spec.dataset.model_copy(update={"uploaded": None})}
+    ).as_before()
     text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

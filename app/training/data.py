@@ -135,7 +135,7 @@ def _arrays(path: Path, shape: tuple[int, ...]) -> tuple[Part, Part | None]:
 
 def _scaled(values: NDArray[Any]) -> Floats:
     """In float32 and C order; bytes are taken as brightness: 0..255 becomes 0..1."""
-    floats = values.astype(np.float32, order="C")
+    floats = values.astype(np.float32, order="C", copy=False)
     if values.dtype == np.uint8:
         np.divide(floats, np.float32(255), out=floats)
     return floats
@@ -149,16 +149,8 @@ def pick(
     order = order[np.argsort(labels[order], kind="stable")]
     counts = np.bincount(labels[order])
     rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = rank < np.repeat(quotas(counts, total), counts)
+    chosen = rank < np.repeat(datasets.quotas(counts.tolist(), total), counts)
     return order[chosen], order[~chosen]
-
-
-def quotas(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
-    """How many of each class make up `total`, by the largest remainder."""
-    exact = counts * total / counts.sum()
-    quota: NDArray[np.intp] = np.floor(exact).astype(np.intp)
-    quota[np.argsort(quota - exact, kind="stable")[: total - quota.sum()]] += 1
-    return quota
 
 
 def synthetic(facts: WorkloadFacts, seed: int) -> Data:

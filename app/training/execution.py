@@ -102,11 +102,12 @@ def _best(spec: JobSpec) -> Settings:
     Handing a product out to threads costs more than it wins where the product is small, and so
     does rounding to half precision; an LSTM's products are those of one time step.
     """
-    large = _work_flops(spec) >= LARGE_FLOPS
+    by_keras = catalogue.family_of(spec).trainer == "keras"
+    large = not by_keras or _work_flops(spec) >= LARGE_FLOPS  # scikit-learn's parts are apart
     here = on_the_cpu()
     return Settings(
         mode="graph",
-        precision="mixed_bfloat16" if large and _has_bfloat16() else "float32",
+        precision="mixed_bfloat16" if large and by_keras and _has_bfloat16() else "float32",
         jit_compile=not here and not _recurrent(spec),
         steps_per_execution=AUTO_STEPS_PER_EXECUTION,
         input_pipeline="memory",

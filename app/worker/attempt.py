@@ -188,6 +188,8 @@ class Attempt:
         if self._lacking is not None or self._asked.is_set():
             return False
         monitor, journal, since_s = self._bench.idle_monitor, self._journal, time.monotonic()
+        if self._job.spec.dataset.uploaded and self._bench.settings.quiet_wait_s:
+            journal.stage = Stage.WAITING_FOR_QUIET  # what was seen before the fetch is old
         until_s, waited_s = since_s + self._bench.settings.quiet_wait_s, 0.0
         while journal.stage is Stage.WAITING_FOR_QUIET:
             if await monitor.ready() or (left_s := until_s - time.monotonic()) <= 0:

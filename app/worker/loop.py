@@ -33,7 +33,7 @@ from app.worker.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 UNREACHABLE = 3  # the exit code
-PEAK_WAIT_S = 30.0  # for another worker's measuring, and for the products
+PEAK_WAIT_S = 10.0  # for another worker's measuring
 
 
 class Worker:
@@ -84,8 +84,12 @@ class Worker:
 
     async def _measure_peak(self) -> None:
         """Find what this host can compute at most, if no other worker measures on it now."""
+        waiting = asyncio.timeout(PEAK_WAIT_S)
         try:
-            async with asyncio.timeout(PEAK_WAIT_S), host_gate(self._bench.settings.host_lock):
+            async with waiting, host_gate(self._bench.settings.host_lock):
+                waiting.reschedule(
+                    None
+                )  # once begun, it ends by itself and keeps the host until then
                 found = await asyncio.to_thread(process.matmul_flops_per_s)
         except (TimeoutError, UnavailableError) as error:
             logger.warning("the host's peak of a matrix product is not known: %r", error)

@@ -170,7 +170,11 @@ def _family(family: Family) -> dict[str, Any]:
 
 
 def _sizes(family: Family) -> dict[str, Any]:
-    return {name: _size(family, name) for name in family.sizes}
+    """None of a family that the default data set does not fit."""
+    try:
+        return {name: _size(family, name) for name in family.sizes}
+    except SpecError:
+        return {}
 
 
 def _size(family: Family, name: SizeName) -> dict[str, Any]:

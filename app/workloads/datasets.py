@@ -21,6 +21,7 @@ class DatasetFacts:
         validation_samples: always whole.
         test_samples: always whole.
         max_training_samples: the most that `dataset.samples` may ask for.
+        file_samples: those of a user's file, which is read whole; 0: there is none.
     """
 
     name: str
@@ -31,6 +32,13 @@ class DatasetFacts:
     validation_samples: int
     test_samples: int
     max_training_samples: int
+    file_samples: int = 0
+
+    @property
+    def held_samples(self) -> int:
+        """How many are in memory at once: those of the three parts, and a file's on the way."""
+        used = self.training_samples + self.validation_samples + self.test_samples
+        return used + self.file_samples
 
 
 MNIST5K = DatasetFacts(
@@ -101,6 +109,7 @@ def _uploaded(dataset: Dataset, known: UploadedData) -> DatasetFacts:
         validation_samples=known.validation_samples,
         test_samples=known.test_samples,
         max_training_samples=known.training_samples,
+        file_samples=known.training_samples + known.validation_samples + known.test_samples,
     )
 
 

@@ -79,7 +79,7 @@ def sequence(shape: Shape) -> Shape | None:
 
 def scikit_learn_bytes(data: DatasetFacts) -> int:
     """Memory of a process that trains by scikit-learn, and of the data set and one copy of it."""
-    samples = data.training_samples + data.validation_samples + data.test_samples
+    samples = data.held_samples
     return SCIKIT_LEARN_BYTES + 2 * FLOAT_BYTES * samples * prod(data.shape)
 
 

@@ -29,7 +29,7 @@ def memory_bytes(layers: Iterable[Layer], data: DatasetFacts, batch_size: int) -
     """The estimate of a training's peak memory, in bytes."""
     layers = tuple(layers)
     kept, most = sum(layer.kept for layer in layers), held(layers)
-    samples = data.training_samples + data.validation_samples + data.test_samples
+    samples = data.held_samples
     values = (
         COPIES_OF_A_PARAMETER * sum(layer.parameters for layer in layers)
         + max(batch_size * (kept + most), EVALUATION_BATCH * most)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -96,20 +96,6 @@ def test_digits_are_enlarged_by_three_and_padded_by_two(cache_dir):
         for column in range(3):
             small = inner[:, row::3, column::3]
             assert np.allclose(small * (16 / 255), original.images, atol=0.04)
-
-
-@given(
-    st.lists(st.integers(min_value=1, max_value=300), min_size=1, max_size=20),
-    st.floats(min_value=0, max_value=1),
-)
-@settings(deadline=None)
-def test_quotas_are_proportional_and_make_up_the_total(counts, share):
-    counts = np.array(counts)
-    total = int(counts.sum() * share)
-    quotas = data.quotas(counts, total)
-    assert quotas.sum() == total
-    assert (quotas <= counts).all()
-    assert np.abs(quotas - counts * total / counts.sum()).max() < 1
 
 
 @pytest.mark.parametrize(

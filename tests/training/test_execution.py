@@ -1,6 +1,5 @@
 """What each `auto` becomes, by the work of a step and by what the hardware can do."""
 
-import os
 from dataclasses import replace
 
 import keras
@@ -9,7 +8,7 @@ import pytest
 from app.domain.specs import JobSpec
 from app.training import execution
 
-CPUS = len(os.sched_getaffinity(0))
+CPUS = 6
 SERIES = {"name": "synthetic", "shape": [100, 10]}
 
 
@@ -30,9 +29,12 @@ def resolved(monkeypatch=None, *, flags=(), **given):
         ({"model_type": "rnn", "dataset": SERIES, "size": "large", "batch_size": 128}, CPUS),
         ({"model_type": "transformer", "dataset": SERIES}, CPUS),
         ({"model_type": "mlp", "size": "large"}, CPUS),
+        ({"model_type": "svm", "size": "tiny"}, CPUS),
+        ({"model_type": "random_forest", "size": "tiny"}, CPUS),
     ],
 )
-def test_small_work_takes_one_thread(given, threads):
+def test_small_work_takes_one_thread(monkeypatch, given, threads):
+    monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
     assert resolved(**given).threads == threads
 
 
@@ -65,7 +67,8 @@ def test_what_is_given_stays():
     assert resolved(execution=given) == execution.Settings(**given)
 
 
-def test_a_plain_fit_is_what_keras_does_by_itself():
+def test_a_plain_fit_is_what_keras_does_by_itself(monkeypatch):
+    monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
     plain = execution.Settings(
         mode="keras_fit",
         precision="float32",

@@ -151,3 +151,10 @@ def test_a_folder_that_cannot_be_written_leaves_no_half_a_file(tmp_path, host, m
         baseline_file.write(tmp_path, host, meter.facts, idle(cpu_w=99.0))
     assert File(tmp_path, host, meter.facts, HOUR_S).news() == found
     assert [path.name for path in tmp_path.iterdir()] == ["baseline.json"]
+
+
+@pytest.mark.parametrize(("share", "read"), [(1.0002, 1.0), (0.4, 0.4)])
+def test_a_share_that_two_clocks_gave_may_be_a_little_above_one(share, read):
+    taken_at = "2026-11-29T12:00:00Z"
+    given = {"window_s": 60, "cpu_w": 20, "gpu_w": None, "service_share": 0, "others_share": share}
+    assert IdlePower.model_validate(given | {"taken_at": taken_at}).others_share == read

@@ -10,6 +10,8 @@ import pytest
 PACKAGE = '''
 """A package with a workload."""
 
+from dataclasses import replace
+
 from app.workloads.family import Family, sequence
 from app.workloads.layers import dense, entry, flatten
 
@@ -30,6 +32,15 @@ LINEAR = Family(
     layers=layers,
 )
 NOT_ONE = 7
+
+
+def raises(*_):
+    raise KeyError("large")
+
+
+UNFIT = replace(LINEAR, input_shape=lambda shape: shape if len(shape) == 1 else None)
+RAISES = replace(LINEAR, layers=raises)
+THREE_SIZES = replace(LINEAR, sizes={"tiny": 1, "small": 2, "base": 3})
 '''
 ASK = """
 import json, sys
@@ -37,8 +48,10 @@ from app.domain.specs import JobSpec
 from app.workloads import catalogue
 
 spec = JobSpec(model_type="linear")
-known = catalogue.facts(spec).parameters if "linear" in catalogue.families() else None
-print(json.dumps({"names": list(catalogue.families()), "parameters": known}))
+known = catalogue.known_facts(spec)
+listing = {each["name"]: each["sizes"] for each in catalogue.listing()["model_types"]}
+told = {"names": list(catalogue.families()), "listing": listing}
+print(json.dumps(told | {"parameters": known.parameters, "reason": known.parameters_reason}))
 """
 
 
@@ -67,6 +80,7 @@ def ask(tmp_path):
 def test_a_package_brings_a_family(ask):
     told, errors = ask("linear = linear:LINEAR")
     assert told["names"][-1] == "linear"
+    assert told["listing"]["linear"]["base"]["parameters"] == 7850
     assert told["parameters"] == (28 * 28 + 1) * 10
     assert not errors
 
@@ -78,6 +92,7 @@ def test_a_package_brings_a_family(ask):
         ("linear = linear:NOT_ONE", "expected an app.workloads.family.Family, received 7"),
         ("other = linear:LINEAR", "received a family 'linear'"),
         ("cnn = linear:LINEAR", "received a family 'linear'"),
+        ("linear = linear:THREE_SIZES", "expected the sizes tiny, small, base, medium, large"),
     ],
 )
 def test_what_cannot_be_had_is_left_out_and_named_in_the_log(ask, entry_points, why):
@@ -86,6 +101,21 @@ def test_what_cannot_be_had_is_left_out_and_named_in_the_log(ask, entry_points, 
     assert {"cnn", "rnn", "attention"} <= set(told["names"])
     assert "is left out" in errors
     assert why in errors
+
+
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [
+        ("UNFIT", "dataset.shape: expected a sequence [steps, features] for linear"),
+        ("RAISES", "a model type that can be worked out (KeyError: 'large'), received 'linear'"),
+    ],
+)
+def test_a_package_that_fails_takes_nothing_else_with_it(ask, which, why):
+    told, _ = ask(f"linear = linear:{which}")
+    assert told["listing"]["linear"] == {}
+    assert set(told["listing"]["cnn"]) == {"tiny", "small", "base", "medium", "large"}
+    assert told["parameters"] is None
+    assert why in told["reason"]
 
 
 def test_a_name_of_ours_stays_ours(ask, tmp_path):

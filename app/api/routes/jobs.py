@@ -129,9 +129,15 @@ async def submit_job(
     openapi_extra=docs.query(JobQuery),
 )
 async def list_jobs(service: Serving, wanted: Annotated[JobQuery, Depends(_job_query)]) -> Response:
-    """Jobs, newest first, a page at a time."""
+    """Jobs, newest first, a page at a time.
+
+    `spec.architecture` is null here: each may be as long as a body may, and `GET /v1/jobs/{id}`
+    has it.
+    """
     page = await service.list_jobs(wanted.meant(), limit=wanted.limit, cursor=wanted.cursor)
     items = [job.public() for job in page.items]
+    for item in items:
+        item["spec"]["architecture"] = None
     return JSONResponse({"items": items, "next_cursor": page.next_cursor})
 
 

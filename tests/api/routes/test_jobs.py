@@ -1,6 +1,8 @@
 """The routes of jobs: submit and wait, list, show, cancel."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +79,17 @@ async def test_list_passes_every_filter_on(client, memory, submitted):
     assert page.next_cursor == "next"
     meant = JobFilter(status=JobStatus.RUNNING, model_type="cnn", host="h1", tag=("team", "a:b"))
     assert memory.asked == {"wanted": meant, "limit": 7, "cursor": "abc"}
+
+
+async def test_a_list_leaves_out_what_may_be_a_megabyte_a_job(client, submitted):
+    file = Path(__file__).parents[2] / "workloads" / "own_cnn.json"
+    given = {"model_type": "keras", "architecture": json.loads(file.read_text())}
+    job = await submitted(**given)
+    assert job["spec"]["architecture"] == given["architecture"]
+    (listed,) = (await client.get("/v1/jobs")).json()["items"]
+    assert listed["spec"] == job["spec"] | {"architecture": None}
+    shown = (await client.get(job["links"]["self"])).json()
+    assert shown["spec"]["architecture"] == given["architecture"]
 
 
 async def test_list_without_filters_asks_for_fifty(client, memory):
