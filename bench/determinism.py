@@ -1,10 +1,10 @@
 """Whether the same spec gives the same losses, and how far each setting moves them."""
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from app.metering.host import usable_cpus
 from bench.training import IMAGES, SERIES, fork_server, train
 
 EPOCHS = 3
@@ -21,7 +21,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "nothing": {},
     "steps_per_execution 1": {"steps_per_execution": 1},
     "input_pipeline tf_data": {"input_pipeline": "tf_data"},
-    "threads: all": {"threads": len(os.sched_getaffinity(0))},
+    "threads: all": {"threads": usable_cpus()},
     "jit_compile": {"jit_compile": True},
     "mixed_bfloat16": {"precision": "mixed_bfloat16"},
 }
