@@ -207,11 +207,13 @@ def _dataset(name: str, sha256: str, size_bytes: int, found: Content) -> Uploade
 
 
 def _fits(family: Family, data: UploadedDataset) -> bool:
-    return family.input_shape(data.shape) is not None
+    try:
+        return family.input_shape(data.shape) is not None
+    except SpecError:  # of a package that fails at this shape
+        return False
 
 
 def _listed(data: UploadedDataset) -> dict[str, Any]:
     """As the catalogue lists those that are built in."""
     dataset = Dataset(name=data.name, uploaded=data.in_a_spec())
-    facts = asdict(datasets.facts(dataset))
-    return {**facts, "shape": list(data.shape), "title": data.title}
+    return catalogue.listed(datasets.facts(dataset)) | {"title": data.title}

@@ -153,7 +153,7 @@ def listing() -> dict[str, Any]:
     """Every model type with its sizes on its default data set, and every data set, as JSON."""
     return {
         "model_types": [_family(family) for family in families().values()],
-        "datasets": [_dataset(data) for data in DATASETS.values()],
+        "datasets": [listed(data) for data in DATASETS.values()],
     }
 
 
@@ -191,7 +191,8 @@ def _size(family: Family, name: SizeName) -> dict[str, Any]:
     }
 
 
-def _dataset(data: DatasetFacts) -> dict[str, Any]:
+def listed(data: DatasetFacts) -> dict[str, Any]:
+    """A data set as the catalogue lists it, as JSON."""
     return {
         "name": data.name,
         "title": data.title,
