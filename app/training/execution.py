@@ -122,11 +122,11 @@ def _recurrent(spec: JobSpec) -> bool:
 
 def _work_flops(spec: JobSpec) -> float:
     """FLOPs of a training step that can run side by side: of one time step, in a time loop."""
-    layers = catalogue.plan(spec)
+    layers = {layer.name: layer for layer in catalogue.plan(spec)}
     return spec.batch_size * sum(
         (layer.flops_forward + layer.flops_backward)
-        / (layer.output_shape[0] if layer.kind in RECURRENT else 1)
-        for layer in layers
+        / (layers[layer.inputs[0]].output_shape[0] if layer.kind in RECURRENT else 1)
+        for layer in layers.values()
     )
 
 

@@ -87,9 +87,7 @@ class Worker:
         waiting = asyncio.timeout(PEAK_WAIT_S)
         try:
             async with waiting, host_gate(self._bench.settings.host_lock):
-                waiting.reschedule(
-                    None
-                )  # once begun, it ends by itself and keeps the host until then
+                waiting.reschedule(None)  # what has begun ends by itself, and keeps the host
                 found = await asyncio.to_thread(process.matmul_flops_per_s)
         except (TimeoutError, UnavailableError) as error:
             logger.warning("the host's peak of a matrix product is not known: %r", error)

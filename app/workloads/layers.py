@@ -195,21 +195,7 @@ def dense(name: str, source: Layer, units: int, activation: str = "linear") -> L
 
 def lstm(name: str, source: Layer, units: int) -> Layer:
     """An LSTM that gives its output at every step: four gates on the input and on the state."""
-    steps, features = source.output_shape
-    from_input = 2 * steps * features * 4 * units
-    from_state = 2 * steps * units * 4 * units
-    forward = from_input + from_state
-    return Layer(
-        name=name,
-        kind="LSTM",
-        inputs=(source.name,),
-        output_shape=(steps, units),
-        parameters=4 * (features + units + 1) * units,
-        flops_forward=forward,
-        flops_backward=_backward(source, weights=forward, inputs=from_input) + from_state,
-        kept=LSTM_KEPT_PER_UNIT * steps * units,
-        options={"units": units, "return_sequences": True},
-    )
+    return _gated(name, "LSTM", source, units, gates=4, biases=1, kept=LSTM_KEPT_PER_UNIT)
 
 
 def gru(name: str, source: Layer, units: int) -> Layer:
@@ -218,19 +204,26 @@ def gru(name: str, source: Layer, units: int) -> Layer:
     As Keras and cuDNN have it, the reset gate acts after the state's product (`reset_after`), so
     that input and state each have a bias.
     """
+    return _gated(name, "GRU", source, units, gates=3, biases=2, kept=GRU_KEPT_PER_UNIT)
+
+
+def _gated(
+    name: str, kind: Kind, source: Layer, units: int, *, gates: int, biases: int, kept: int
+) -> Layer:
+    """A recurrent layer whose gates each multiply the input and the state, at every step."""
     steps, features = source.output_shape
-    from_input = 2 * steps * features * 3 * units
-    from_state = 2 * steps * units * 3 * units
+    from_input = 2 * steps * features * gates * units
+    from_state = 2 * steps * units * gates * units
     forward = from_input + from_state
     return Layer(
         name=name,
-        kind="GRU",
+        kind=kind,
         inputs=(source.name,),
         output_shape=(steps, units),
-        parameters=3 * (features + units + 2) * units,
+        parameters=gates * (features + units + biases) * units,
         flops_forward=forward,
         flops_backward=_backward(source, weights=forward, inputs=from_input) + from_state,
-        kept=GRU_KEPT_PER_UNIT * steps * units,
+        kept=kept * steps * units,
         options={"units": units, "return_sequences": True},
     )
 

@@ -1,5 +1,6 @@
 """What each `auto` becomes, by the work of a step and by what the hardware can do."""
 
+import json
 from dataclasses import replace
 
 import keras
@@ -36,6 +37,17 @@ def resolved(monkeypatch=None, *, flags=(), **given):
 def test_small_work_takes_one_thread(monkeypatch, given, threads):
     monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
     assert resolved(**given).threads == threads
+
+
+def test_the_work_of_an_lstm_that_answers_once_is_that_of_a_time_step(monkeypatch):
+    monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
+    model = keras.Sequential(
+        [keras.Input((100, 10)), keras.layers.LSTM(64), keras.layers.Dense(10, "softmax")]
+    )
+    given = {"model_type": "keras", "architecture": json.loads(model.to_json()), "dataset": SERIES}
+    # 128 × 11 MFLOP in all; over 64 units they would be large work, over 100 steps they are not
+    assert resolved(**given, batch_size=700).threads == 1
+    assert resolved(**given, batch_size=1000).threads == CPUS
 
 
 @pytest.mark.parametrize(
