@@ -58,19 +58,26 @@ class Worker:
 
     async def run(self, url: str) -> None:
         """Work until a signal stops it or something that it needs is gone."""
-        await self._beat()
+        await self._watchdog.ask(self._beat)
         self._bench.idle_monitor.load.look()  # the first job may come with the end of the warm-up
         await asyncio.to_thread(process.warm_up)
         await self._measure_peak()
-        self._ready = True
-        await self._beat()
-        await sweep(self._bench)
+        await self._sweep()
         queue = make_queue(url)
         queue.task(name=TASK, pass_context=False)(self._train)
-        settings = self._bench.settings
-        async with queue.open_async(), asyncio.TaskGroup() as aside:
+        async with queue.open_async():
+            self._ready = True  # from here on a database that goes away for a while is outlived
+            await self._watchdog.ask(self._beat)
+            await self._serve(queue)
+        self._ready = False
+        self._watchdog.stop()
+        await self._watchdog.ask(self._beat)
+
+    async def _serve(self, queue: procrastinate.App) -> None:
+        """Take job after job until a signal; beside that give signs of life, sweep, watch idle."""
+        async with asyncio.TaskGroup() as aside:
             beats = aside.create_task(self._beat_on())
-            sweeps = aside.create_task(_every(settings.sweep_interval_s, self._sweep))
+            sweeps = aside.create_task(_every(self._bench.settings.sweep_interval_s, self._sweep))
             idle_monitor = aside.create_task(self._bench.idle_monitor.keep())
             work = aside.create_task(self._work(queue))
             with self._stopped_by_signals(work, queue.job_manager):
@@ -78,9 +85,6 @@ class Worker:
             beats.cancel()
             sweeps.cancel()
             idle_monitor.cancel()
-        self._ready = False
-        self._watchdog.stop()
-        await self._watchdog.ask(self._beat)
 
     async def _measure_peak(self) -> None:
         """Find what this host can compute at most, if no other worker measures on it now."""

@@ -31,7 +31,7 @@ def two_sockets(host):
 
 @pytest.fixture(scope="module")
 def steady_square_ramp(two_sockets):
-    return two_sockets.undisturbed()
+    return two_sockets.undisturbed(epochs=9)  # long enough for two turns, however fast the host
 
 
 @pytest.fixture(scope="module")

@@ -80,10 +80,10 @@ def proxy(database_url):
     made.close()
 
 
-async def until(done, what):
+async def until(done, what, said=None):
     deadline_s = time.monotonic() + PATIENCE_S
     while not (got := await done()):
-        assert time.monotonic() < deadline_s, what
+        assert time.monotonic() < deadline_s, f"{what}: {said.read_text() if said else ''}"
         time.sleep(0.05)
     return got
 
@@ -102,12 +102,12 @@ async def stage(store, job_id, wanted):
     await until(is_there, f"not {wanted}")
 
 
-async def final(store, job_id):
+async def final(store, job_id, said=None):
     async def is_final():
         job = await store.get(job_id)
         return job.finished_at and job
 
-    return await until(is_final, "it does not end")
+    return await until(is_final, "it does not end", said)
 
 
 async def training(store, **fields):
@@ -222,25 +222,27 @@ async def test_a_worker_that_is_told_to_stop_does_not_wait_for_its_database(
 
 
 async def test_an_idle_worker_outlives_a_restart_and_takes_the_next_job(start, short_dir, tmp_path):
+    said = tmp_path / "said"
     with EmbeddedPostgres(Path(short_dir)) as postgres:
         migrate(postgres.url)
         store = await Store.open(postgres.url)
-        worker = start(postgres.url, **PATIENT)
-        await ready(store)
-        os.kill(postgres.pid, signal.SIGKILL)
-        while postgres.alive():
-            time.sleep(0.01)
-        time.sleep(2)
-        postgres.start()
-        began_s = time.monotonic()
-        job = await store.submit(LONG.model_copy(update={"epochs": 1}), max_queued=10)
-        await final(store, job.id)
-        print(f"submitted to final: {time.monotonic() - began_s:.1f} s")  # noqa: T201
-        assert worker.poll() is None
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE_S) == 0
-        await store.close()
-    assert "answers again" in (tmp_path / "said").read_text()
+        async with contextlib.AsyncExitStack() as cleanup:
+            cleanup.push_async_callback(store.close)
+            worker = start(postgres.url, **PATIENT)
+            await ready(store)
+            os.kill(postgres.pid, signal.SIGKILL)
+            while postgres.alive():
+                time.sleep(0.01)
+            time.sleep(2)
+            postgres.start()
+            began_s = time.monotonic()
+            job = await store.submit(LONG.model_copy(update={"epochs": 1}), max_queued=10)
+            await final(store, job.id, said)
+            print(f"submitted to final: {time.monotonic() - began_s:.1f} s")  # noqa: T201
+            assert worker.poll() is None
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(PATIENCE_S) == 0
+    assert "answers again" in said.read_text()
 
 
 async def test_a_worker_that_is_cut_off_ends_and_another_one_takes_the_job(
