@@ -13,6 +13,7 @@ from bench import (
     latency,
     scale,
     sensors,
+    settings,
     throughput,
     training,
 )
@@ -29,6 +30,7 @@ BENCHES = {
     "scale": scale.run,
     "throughput": throughput.run,
     "training": training.run,
+    "settings": settings.run,
     "determinism": determinism.run,
     "demo": demo.run,
 }

@@ -56,6 +56,7 @@ def settings() -> dict[str, dict[str, Any]]:
         "float32, 1 thread": one,
         "float32, all threads": all_,
         "float32, 1 thread, 64 steps": {**one, "steps_per_execution": 64},
+        "float32, 1 thread, 256 steps": {**one, "steps_per_execution": 256},
         "float32, 1 thread, XLA": {**one, "jit_compile": True},
         "float32, all threads, tf.data": {**all_, "input_pipeline": "tf_data"},
         "bfloat16, 1 thread": {**one, **half},
@@ -67,7 +68,11 @@ def run() -> dict[str, object]:
     """Every workload in turn."""
     with tempfile.TemporaryDirectory() as cache, fork_server() as context:
         found = {
-            name: _compare(context, given, Path(cache), name) for name, given in WORKLOADS.items()
+            name: {
+                **over_the_bests(rounds := _rounds(context, given, Path(cache), name)),
+                **{what: _ratios(rounds, what) for what in rounds[0]},
+            }
+            for name, given in WORKLOADS.items()
         }
     return {
         "what": f"samples a second and CPU-seconds a sample of the epochs after the first,"
@@ -133,46 +138,57 @@ def _child(pipe: Connection, spec_json: str, cache: Path) -> None:
     )
 
 
-def _compare(
+def _rounds(
     context: ForkServerContext, given: dict[str, Any], cache: Path, name: str
-) -> dict[str, Any]:
-    tried = settings()
-    rounds: list[dict[str, Figures]] = []
+) -> list[dict[str, Figures]]:
+    found = []
     for seed in range(ROUNDS):
-        spec = {**given, "epochs": EPOCHS, "seed": seed}
-        rounds.append(
-            {
-                **{
-                    what: train(context, {**spec, "execution": execution}, cache)
-                    for what, execution in tried.items()
-                },
-                **_pytorch(given, cache, seed),
-            }
-        )
-        print(
-            name,
-            seed,
-            {what: round(f["samples_per_s"]) for what, f in rounds[-1].items()},
-            flush=True,
-        )
+        tried = take_turns(context, {**given, "epochs": EPOCHS, "seed": seed}, settings(), cache)
+        found.append({**tried, **_pytorch(given, cache, seed)})
+        say(name, seed, found[-1])
+    return found
+
+
+def take_turns(
+    context: ForkServerContext,
+    spec: dict[str, Any],
+    tried: dict[str, dict[str, Any]],
+    cache: Path,
+) -> dict[str, Figures]:
+    """One training of a spec by each setting."""
+    return {
+        what: train(context, {**spec, "execution": execution}, cache)
+        for what, execution in tried.items()
+    }
+
+
+def say(name: str, seed: int, tried: dict[str, Figures]) -> None:
+    """Show how a bench of many minutes comes on."""
+    print(name, seed, {what: round(f["samples_per_s"]) for what, f in tried.items()}, flush=True)
+
+
+def over_the_bests(rounds: list[dict[str, Figures]]) -> dict[str, Any]:
+    """How `auto` compares with the best that was tried, in float32 and in any precision."""
     return {
         "auto_over_the_best": {
             "float32": _over_the_best(rounds, "auto float32", "float32,"),
-            "any precision": _over_the_best(rounds, "auto", ""),
-        },
-        **{what: _ratios(rounds, what) for what in rounds[0]},
+            "any precision": _over_the_best(rounds, "auto", ("float32,", "bfloat16,")),
+        }
     }
 
 
-def _over_the_best(rounds: list[dict[str, Figures]], auto: str, kind: str) -> dict[str, Any]:
-    """The speed that `auto` has, over that of the fastest setting of a kind, by their medians."""
+def _over_the_best(
+    rounds: list[dict[str, Figures]], auto: str, kinds: str | tuple[str, ...]
+) -> dict[str, Any]:
+    """The speed of `auto` over that of the fastest setting of a kind, round by round."""
     speeds = {
         what: statistics.median(each[what]["samples_per_s"] for each in rounds)
         for what in rounds[0]
-        if not what.startswith("pytorch")
+        if what.startswith(kinds)
     }
-    best = max((what for what in speeds if what.startswith(kind)), key=speeds.__getitem__)
-    return {"best": best, "ratio": round(speeds[auto] / speeds[best], 3)}
+    best = max(speeds, key=speeds.__getitem__)
+    ratios = [each[auto]["samples_per_s"] / each[best]["samples_per_s"] for each in rounds]
+    return {"best": best, **spread(ratios)}
 
 
 def _ratios(rounds: list[dict[str, Figures]], what: str) -> dict[str, Any]:
