@@ -9,10 +9,11 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from app.cli.tables import ago, table
-from app.cli.units import quantity
+from app.cli.tables import table
 from app.client import Client, parse
 from app.domain.datasets import UploadedDataset
+from app.words.jobs import ago
+from app.words.units import quantity
 
 Show = Callable[[Callable[[Console], RenderableType]], None]
 

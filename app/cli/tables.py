@@ -1,7 +1,6 @@
 """Jobs, hosts and workloads as tables for a person."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -9,13 +8,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.units import NONE, per_cent, quantity
-from app.cli.watch import says
 from app.domain.hosts import Host
 from app.domain.jobs import Job
 from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
-from app.domain.specs import ExplicitSize, Size
+from app.words.jobs import ago, moment, says, size, training
+from app.words.units import NONE, per_cent, quantity
 
 WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
 JOB_CHARS = 36  # of a job's id
@@ -74,12 +72,10 @@ def job(item: Job, *, stuck: str = "") -> Table:
 
 def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
     spec = item.spec
-    epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
     return {
         "Job": item.id,
         "Status": says(item, stuck=stuck),
-        "Training": f"{spec.model_type} {size(spec.size)} on {spec.dataset.name}, "
-        f"{epochs}, batches of {spec.batch_size}, seed {spec.seed}",
+        "Training": training(spec),
         "Host": item.host,
         "Attempt": str(item.attempt) if item.attempt else None,
         "Created": moment(item.created_at),
@@ -176,24 +172,3 @@ def _datasets(items: list[dict[str, Any]]) -> Table:
             f"{item['training_samples']:,}" if item.get("training_samples") else NONE,
         )
     return made
-
-
-def size(value: Size) -> str:
-    """A size as it is typed: `base`, or `width=1.5,depth=2`."""
-    if isinstance(value, ExplicitSize):
-        return f"width={value.width:g},depth={value.depth}"
-    return value
-
-
-def moment(at: datetime | None) -> str | None:
-    """A time in UTC, to the second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else None
-
-
-def ago(at: datetime) -> str:
-    """How long ago a time was, in its largest unit: `42 s ago`, `3 h ago`."""
-    seconds = max(0, round((datetime.now(UTC) - at).total_seconds()))
-    for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size_s:
-            return f"{seconds // size_s} {unit} ago"
-    return f"{seconds} s ago"

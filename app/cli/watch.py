@@ -8,22 +8,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app.cli.report import duration
 from app.client import Client
 from app.domain.errors import UnavailableError
-from app.domain.jobs import Job, JobStatus, Stage
+from app.domain.jobs import Job, JobStatus
+from app.words.jobs import left, says, share
 
 POLL_S = 0.5
 PATIENCE_S = 15.0  # how long a service that starts again may be away
-
-DOING = {
-    None: "starting",
-    Stage.WAITING_FOR_QUIET: "waiting until the host is quiet",
-    Stage.STARTING: "starting the training process",
-    Stage.SETUP: "loading data, building the model",
-    Stage.TRAINING: "training",
-    Stage.EVALUATING: "evaluating on the test set",
-}
 
 OnChange = Callable[[Job, str], None]
 Seen = tuple[Job, str]  # a job, and why no worker takes it
@@ -85,10 +76,9 @@ def _bar(console: Console) -> Iterator[OnChange]:
         task = progress.add_task("", total=None)
 
         def show(job: Job, stuck: str) -> None:
-            done = _share(job)
+            done = share(job)
             total = None if done is None else 1.0
-            left = f", {_left(job)}" if _left(job) else ""
-            said = says(job, stuck=stuck) + left
+            said = ", ".join(filter(None, [says(job, stuck=stuck), left(job)]))
             progress.update(task, total=total, completed=done or 0, description=said)
 
         yield show
@@ -106,44 +96,3 @@ def _lines(console: Console) -> Iterator[OnChange]:
         last = line
 
     yield show
-
-
-def says(job: Job, *, stuck: str = "") -> str:
-    """Where a job stands, in words that change only with its stage or epoch."""
-    if job.status is JobStatus.QUEUED:
-        ahead = f", position {job.queue_position}" if job.queue_position else ""
-        return f"queued{ahead}{stuck and f': {stuck}'}"
-    if job.status is JobStatus.RUNNING:
-        return _doing(job)
-    why = f": {job.error.message}" if job.error else ""
-    return f"{job.status.value.replace('_', ' ')}{_took(job)}{why}"
-
-
-def _doing(job: Job) -> str:
-    attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
-    if job.stage is Stage.TRAINING and job.progress:
-        epoch = min(job.progress.epoch + 1, job.progress.epochs)
-        return f"training, epoch {epoch} of {job.progress.epochs}{attempt}"
-    return f"{DOING[job.stage]}{attempt}"
-
-
-def _took(job: Job) -> str:
-    if job.started_at is None or job.finished_at is None:
-        return ""
-    return f" after {duration((job.finished_at - job.started_at).total_seconds())}"
-
-
-def _share(job: Job) -> float | None:
-    """How much of the steps is done, from 0 to 1; null where that is not known."""
-    if job.status.final:
-        return 1.0
-    if job.progress is None or job.progress.steps == 0:
-        return None
-    return min(
-        1.0, (job.progress.epoch + job.progress.step / job.progress.steps) / job.progress.epochs
-    )
-
-
-def _left(job: Job) -> str:
-    eta_s = job.progress.eta_s if job.progress and not job.status.final else None
-    return "" if eta_s is None else f"about {duration(max(1.0, round(eta_s)))} left"

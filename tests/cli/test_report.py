@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from app.accounting.report import empty_report
-from app.cli.report import duration, render
+from app.cli.report import render
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity
 from app.domain.reports import EnergyReport
@@ -326,11 +326,3 @@ def test_a_job_that_never_ran_has_dashes_with_the_reason():
     assert "— (no training phase was finished)" in text
     assert "— (the test set was not reached)" in text
     assert "None" not in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.05, "50.0 ms"), (20.14, "20.1 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

@@ -125,14 +125,6 @@ def test_the_catalogue_shows_every_size_and_data_set():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0 s ago"), (42, "42 s ago"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
-)
-def test_how_long_ago(seconds, text):
-    assert tables.ago(datetime.now(UTC) - timedelta(seconds=seconds)) == text
-
-
-@pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"method": "measured", "window_s": 60.0}, "20.8 W measured over 60 s"),

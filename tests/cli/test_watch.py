@@ -10,6 +10,7 @@ from app.cli import watch
 from app.domain.errors import NotFoundError, UnavailableError
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.specs import JobSpec
+from app.words.jobs import says
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 QUEUED = Job(
@@ -45,24 +46,6 @@ DONE = changed(
 FAILED = changed(
     status=JobStatus.BUDGET_EXHAUSTED, error=JobError(code="x", message="too much [energy]")
 )
-
-
-@pytest.mark.parametrize(
-    ("job", "words"),
-    [
-        (QUEUED, "queued, position 2"),
-        (changed(queue_position=None), "queued"),
-        (changed(status=JobStatus.RUNNING), "starting"),
-        (changed(status=JobStatus.RUNNING, stage=Stage.EVALUATING), "evaluating on the test set"),
-        (training(0, 5), "training, epoch 1 of 3"),
-        (training(3, 0), "training, epoch 3 of 3"),
-        (training(1, 5).model_copy(update={"attempt": 2}), "training, epoch 2 of 3 (attempt 2)"),
-        (DONE, "succeeded after 20.1 s"),
-        (FAILED, "budget exhausted: too much [energy]"),
-    ],
-)
-def test_where_a_job_stands(job, words):
-    assert watch.says(job) == words
 
 
 class Told:
@@ -129,9 +112,7 @@ def test_a_label_that_no_known_worker_takes_is_told(make_host):
         spec=JobSpec(model_type="cnn", placement={"labels": ["gpu"]}), queue_position=1
     )
     why = watch.stuck(client, labelled)
-    assert watch.says(labelled, stuck=why) == (
-        "queued, position 1: no known worker takes the label gpu"
-    )
+    assert says(labelled, stuck=why) == ("queued, position 1: no known worker takes the label gpu")
     client.known = (make_host(labels=("gpu",)),)
     assert watch.stuck(client, labelled) == ""
     assert watch.stuck(Told(), QUEUED) == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cli.units import interval, per_cent, quantity, significant
+from app.words.units import duration, interval, per_cent, quantity, significant
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,11 @@ def test_both_ends_of_an_interval_share_the_figure_s_prefix():
 def test_shares_are_per_cent():
     assert per_cent(0.956) == "95.6 %"
     assert per_cent(None) == "—"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.05, "50.0 ms"), (20.14, "20.1 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

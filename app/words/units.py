@@ -41,6 +41,16 @@ def per_cent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f} %"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: `20.1 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 100:
+        return quantity(seconds, "s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def _prefix(value: float) -> int:
     """The power of ten of the prefix, so that 999.6 J is already 1.00 kJ."""
     if value == 0:

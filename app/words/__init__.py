@@ -1,0 +1,1 @@
+"""What is known, in words and numbers that a person reads: one way to say each thing."""

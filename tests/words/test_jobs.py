@@ -1,0 +1,70 @@
+"""Where a job stands, in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
+from app.domain.specs import JobSpec
+from app.words.jobs import ago, says
+
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+QUEUED = Job(
+    id="job-1",
+    status=JobStatus.QUEUED,
+    stage=None,
+    spec=JobSpec(model_type="cnn"),
+    spec_sha256="00",
+    progress=None,
+    queue_position=2,
+    host=None,
+    attempt=0,
+    created_at=NOW,
+    started_at=None,
+    finished_at=None,
+    error=None,
+)
+
+
+def changed(**changes):
+    return QUEUED.model_copy(update=changes)
+
+
+def training(epoch, step, **changes):
+    progress = Progress(epoch=epoch, epochs=3, step=step, steps=10, eta_s=4.2)
+    running = {"status": JobStatus.RUNNING, "stage": Stage.TRAINING, "attempt": 1}
+    return changed(**running, progress=progress, **changes)
+
+
+DONE = changed(
+    status=JobStatus.SUCCEEDED, started_at=NOW, finished_at=NOW + timedelta(seconds=20.1)
+)
+FAILED = changed(
+    status=JobStatus.BUDGET_EXHAUSTED, error=JobError(code="x", message="too much [energy]")
+)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (QUEUED, "queued, position 2"),
+        (changed(queue_position=None), "queued"),
+        (changed(status=JobStatus.RUNNING), "starting"),
+        (changed(status=JobStatus.RUNNING, stage=Stage.EVALUATING), "evaluating on the test set"),
+        (training(0, 5), "training, epoch 1 of 3"),
+        (training(3, 0), "training, epoch 3 of 3"),
+        (training(1, 5).model_copy(update={"attempt": 2}), "training, epoch 2 of 3 (attempt 2)"),
+        (DONE, "succeeded after 20.1 s"),
+        (FAILED, "budget exhausted: too much [energy]"),
+    ],
+)
+def test_where_a_job_stands(job, words):
+    assert says(job) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s ago"), (42, "42 s ago"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_how_long_ago(seconds, text):
+    assert ago(datetime.now(UTC) - timedelta(seconds=seconds)) == text
