@@ -28,6 +28,8 @@ def make_api(settings: Settings, *, log_as: str | None = None) -> "FastAPI":
     """
     from app.api.app import create_app  # the worker imports this module, and no web framework
     from app.service import Service
+    from app.web.site import add_pages
+    from app.workloads import catalogue
 
     reference.check_default(settings.country_iso_code, settings.region)
 
@@ -35,6 +37,7 @@ def make_api(settings: Settings, *, log_as: str | None = None) -> "FastAPI":
     async def open_service() -> AsyncIterator[Service]:
         if log_as is not None:
             logs.configure(log_as, settings)
+        catalogue.families()  # now, so that the log tells at the start which cannot be loaded
         async with database(settings) as url:
             await asyncio.to_thread(migrate, url)
             store = await Store.open(url)
@@ -43,7 +46,9 @@ def make_api(settings: Settings, *, log_as: str | None = None) -> "FastAPI":
             finally:
                 await store.close()
 
-    return create_app(open_service, key=needed_key(settings))
+    app = create_app(open_service, key=needed_key(settings))
+    add_pages(app)
+    return app
 
 
 @asynccontextmanager

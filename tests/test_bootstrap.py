@@ -11,6 +11,7 @@ from app.bootstrap import database, make_api
 from app.domain.errors import UnavailableError, UsageError
 from app.ownership import own
 from app.settings import Settings
+from app.workloads import catalogue, plugins
 
 WEB = ("fastapi", "starlette", "uvicorn", "keras", "tensorflow")
 
@@ -55,6 +56,28 @@ async def test_a_database_that_does_not_answer_is_a_sentence(tmp_path):
     with pytest.raises(UnavailableError, match="does not answer"):
         async with app.router.lifespan_context(app):
             pass
+
+
+async def test_a_family_that_cannot_be_loaded_is_a_warning_at_the_start(
+    tmp_path, monkeypatch, caplog
+):
+    facts = tmp_path / "broken-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(f"[{plugins.GROUP}]\nbroken = nowhere:FAMILY\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    catalogue.families.cache_clear()
+    app = make_api(Settings(database_url="postgresql://nobody@127.0.0.1:1/none", data_dir=tmp_path))
+    with pytest.raises(UnavailableError):
+        async with app.router.lifespan_context(app):
+            pass
+    catalogue.families.cache_clear()
+    (record,) = [record for record in caplog.records if record.name == "app.workloads.plugins"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage() == (
+        "the workload broken is left out, the entry point nowhere:FAMILY of the package "
+        "broken 1.0: ModuleNotFoundError: No module named 'nowhere'"
+    )
 
 
 def test_the_worker_gets_no_web_framework_from_here():

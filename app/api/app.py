@@ -53,6 +53,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
+    app.state.keyed = key is not None
     app.add_middleware(Auth, key=key)
     app.add_middleware(Guard, hosts=LOOPBACK_NAMES if key is None else None)
     app.state.metrics = Metrics()

@@ -1,5 +1,6 @@
 """The commands of `trainwatt`, their exit codes, and errors as one readable sentence each."""
 
+import io
 import json
 import os
 import socket
@@ -94,7 +95,8 @@ def _say_version(wanted: bool) -> None:
 @cli.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
     ] = False,
 ) -> None:
     """What a training run costs in energy, with an interval, and how sure that figure is."""
@@ -363,7 +365,10 @@ def calibrate(
 
 @cli.command()
 def workloads(as_json: AsJson = False) -> None:
-    """List what can be trained."""
+    """List what can be trained.
+
+    Every model type with its sizes, as --model-type and --size take them, and the data sets.
+    """
     with _client() as client:
         data = client.call("GET", "/v1/workloads")
     if as_json:
@@ -447,26 +452,28 @@ def _show_report(data: dict[str, Any], job: Job, *, as_json: bool) -> None:
     if as_json:
         _print_json(data)
     else:
-        with _writing():
+        with _console() as console:
             why = job.error.message if job.error else None
-            render(parse(EnergyReport, data), _console(), why=why)
+            render(parse(EnergyReport, data), console, why=why)
 
 
-class _Pipe(Console):
-    """A console that leaves a reader who went to us."""
+@contextmanager
+def _console(columns: int = PAGE) -> Iterator[Console]:
+    """Standard output for people: as wide as the terminal, or so many columns elsewhere.
 
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def _console(columns: int = PAGE) -> Console:
-    """Standard output for people: as wide as the terminal, or so many columns elsewhere."""
-    return _Pipe(highlight=False, width=None if sys.stdout.isatty() else columns)
+    Elsewhere no line ends in the blanks that fill up a table.
+    """
+    if sys.stdout.isatty():
+        with _writing():
+            yield Console(highlight=False)
+        return
+    held = io.StringIO()
+    yield Console(file=held, highlight=False, width=columns)
+    _out("\n".join(line.rstrip() for line in held.getvalue().removesuffix("\n").split("\n")))
 
 
 def _print(what: Callable[[Console], RenderableType], columns: int = PAGE) -> None:
-    console = _console(columns)
-    with _writing():
+    with _console(columns) as console:
         console.print(what(console))
 
 

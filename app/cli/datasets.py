@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console, RenderableType
@@ -18,6 +19,7 @@ from app.words.units import quantity
 Show = Callable[[Callable[[Console], RenderableType]], None]
 
 AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothing else.")]
+Deleted = Annotated[bool, typer.Option("--json", help="The API's own JSON of what is deleted.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set's name.")]
 NpzFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="An .npz with x_train, y_train (x_test, y_test).")
@@ -46,8 +48,12 @@ def commands(
     @group.callback(invoke_without_command=True)
     def datasets(context: typer.Context, as_json: AsJson = False) -> None:
         """List, upload or delete data sets of your own."""
-        if context.invoked_subcommand is not None:
-            return
+        if context.invoked_subcommand is None:
+            list_datasets(as_json=as_json)
+
+    @group.command("list")
+    def list_datasets(as_json: AsJson = False) -> None:
+        """List data sets of your own, as without a command."""
         with open_client() as client:
             data = client.call("GET", "/v1/datasets")
         found = [parse(UploadedDataset, item) for item in data["items"]]
@@ -69,11 +75,16 @@ def commands(
             show(lambda _: listed([parse(UploadedDataset, data)]))
 
     @group.command()
-    def delete(name: Name) -> None:
+    def delete(name: Name, as_json: Deleted = False) -> None:
         """Delete a data set of your own."""
         with open_client() as client:
+            path = f"/v1/datasets/{quote(name, safe='')}"
+            data = client.call("GET", path) if as_json else None
             client.delete_dataset(name)
-        say(f"The data set {name} is deleted.")
+        if as_json:
+            show_json(data)
+        else:
+            say(f"The data set {name} is deleted.")
 
     return group
 

@@ -40,7 +40,8 @@ def _facts(report: EnergyReport) -> Table:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
     for name, value in words.rows(report):
-        grid.add_row(name, Text(value))
+        hint = " (--country FRA)" if report.emissions.reason == "no_country" else ""
+        grid.add_row(name, Text(value + hint if name == "CO2e" else value))
     return grid
 
 

@@ -3,21 +3,25 @@
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from app.api.validation import json_object, validated
-from app.domain.errors import UsageError
-from app.domain.specs import JobSpec
+from app.domain.errors import SpecError, UsageError
+from app.domain.specs import JobSpec, SizeName
+from app.workloads import own_model
 
 Body = dict[str, Any]
 
+SIZES: tuple[str, ...] = get_args(SizeName)
+
 
 def _number_or_auto(text: str) -> int | str:
-    if text == "auto":
-        return text
+    if text.lower() == "auto":
+        return "auto"
     try:
         return int(text)
     except ValueError:
@@ -27,21 +31,22 @@ def _number_or_auto(text: str) -> int | str:
 def _switch(text: str) -> bool | str:
     known: dict[str, bool | str] = {"true": True, "false": False, "auto": "auto"}
     try:
-        return known[text]
+        return known[text.lower()]
     except KeyError:
         raise typer.BadParameter(f"expected true, false or auto, received {text!r}") from None
 
 
 def _size(text: str) -> str | Body:
-    """`base`, or `width=1.5,depth=2`."""
-    if "=" not in text:
+    """`base`, or `width=1.5,depth=2`; the check has the ranges."""
+    if text in SIZES:
         return text
-    parts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
     try:
+        parts: Body = dict(part.split("=", 1) for part in text.split(","))
         return {"width": float(parts.pop("width")), "depth": int(parts.pop("depth")), **parts}
     except (KeyError, ValueError):
         raise typer.BadParameter(
-            f"expected a name (base) or width=1.5,depth=2, received {text!r}"
+            f"expected {', '.join(SIZES)}, or both width and depth, as width=1.5,depth=2 (width: "
+            f"a number above 0, at most 16; depth: a whole number, 1 to 8), received {text!r}"
         ) from None
 
 
@@ -66,23 +71,43 @@ def spec_body(
     ] = None,
     architecture: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="What model.to_json() wrote, for the model type keras."),
+        typer.Option(metavar="FILE", help="What model.to_json() wrote; the model type is keras."),
     ] = None,
     size: Annotated[
-        Any, typer.Option(parser=_size, metavar="SIZE", help="A name, or width=1.5,depth=2.")
+        Any,
+        typer.Option(
+            parser=_size,
+            metavar="SIZE",
+            help=f"{', '.join(SIZES)}, or width=1.5,depth=2 (default: base).",
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training data (default: 3).")
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="mnist5k, digits, synthetic, or one of your own.")
+        str | None,
+        typer.Option(help="mnist5k, digits, synthetic, or one of your own (default: mnist5k)."),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Training samples (default: all).")] = None,
     shape: Annotated[
-        Any, typer.Option(parser=_shape, metavar="N,N", help="Of the data set synthetic.")
+        Any,
+        typer.Option(
+            parser=_shape,
+            metavar="N,N",
+            help="Of a sample of the data set synthetic (default: 100,10).",
+        ),
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="Of the data set synthetic.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of data, weights and order.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Of the data set synthetic (default: 10).")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples a step (default: 32).")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Step size of the optimizer: Adam, or the svm's SGD (default: 0.001)."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of data, weights and order (default: 0).")
+    ] = None,
     country: Annotated[
         str | None, typer.Option(metavar="ISO3", help="Prices the run in CO2e: FRA, DEU, …")
     ] = None,
@@ -90,23 +115,54 @@ def spec_body(
     intensity: Annotated[
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, in g CO2e/kWh.")
     ] = None,
-    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness.")] = None,
+    pue: Annotated[
+        float | None, typer.Option(help="Power usage effectiveness (default: 1.0).")
+    ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="graph (our loop) or keras_fit (a plain model.fit).")
+        str | None,
+        typer.Option(help="graph, our own loop, or keras_fit, a plain model.fit (default: graph)."),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16 or auto.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of matrix products: float32, mixed_bfloat16, or auto: the service chooses "
+            "(default: float32)."
+        ),
+    ] = None,
     jit_compile: Annotated[
-        Any, typer.Option(parser=_switch, metavar="true|false|auto", help="By XLA.")
+        Any,
+        typer.Option(
+            parser=_switch,
+            metavar="true|false|auto",
+            help="Compile the training step by XLA (default: auto).",
+        ),
     ] = None,
-    input_pipeline: Annotated[str | None, typer.Option(help="memory, tf_data or auto.")] = None,
+    input_pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="memory, samples gathered there, tf_data, batches from tf.data, or auto "
+            "(default: auto)."
+        ),
+    ] = None,
     threads: Annotated[
-        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Of the training.")
+        Any,
+        typer.Option(
+            parser=_number_or_auto,
+            metavar="N|auto",
+            help="CPU threads of the training (default: auto).",
+        ),
     ] = None,
     steps_per_execution: Annotated[
-        Any, typer.Option(parser=_number_or_auto, metavar="N|auto", help="Steps a call.")
+        Any,
+        typer.Option(
+            parser=_number_or_auto,
+            metavar="N|auto",
+            help="Training steps that one call runs (default: auto).",
+        ),
     ] = None,
     label_noise: Annotated[
-        float | None, typer.Option(help="Share of training labels that are made wrong.")
+        float | None,
+        typer.Option(help="Share of training labels that are made wrong (default: 0.0)."),
     ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after epochs without a better validation.")
@@ -114,13 +170,15 @@ def spec_body(
     target_accuracy: Annotated[
         float | None, typer.Option(help="Stop once an epoch validates at it.")
     ] = None,
-    timeout_s: Annotated[float | None, typer.Option(help="Stop the run after seconds.")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option(help="Stop the run after seconds (default: 3600).")
+    ] = None,
     energy_j: Annotated[float | None, typer.Option(help="Stop the job after joules.")] = None,
     emissions_g: Annotated[
         float | None, typer.Option(help="Stop the job after grams of CO2e.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Run on a worker with this label.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Higher runs earlier (default: 0).")] = None,
     tag: Annotated[
         list[Any] | None,
         typer.Option(parser=_tag, metavar="KEY=VALUE", help="A tag; can be repeated."),
@@ -133,8 +191,8 @@ def spec_body(
     """The body of a submission: the file's fields, with every option that was given on top.
 
     Raises:
-        UsageError: the file cannot be read.
-        SpecError: the file holds no JSON object.
+        UsageError: a file cannot be read, or no model type is given.
+        SpecError: a file holds no JSON object.
     """
     options: dict[str, Any] = {
         "model_type": model_type,
@@ -172,7 +230,7 @@ def spec_body(
         },
         "tags": dict(tag or []),
     }
-    return _on_top(_json("--spec", spec) if spec else {}, options)
+    return _with_model_type(_on_top(_json("--spec", spec) if spec else {}, options), architecture)
 
 
 def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
@@ -221,9 +279,24 @@ def _on_top(body: Body, options: dict[str, Any]) -> Body:
     return merged
 
 
+def _with_model_type(body: Body, architecture: str | None) -> Body:
+    if body.get("model_type") is not None:
+        return body
+    if architecture:
+        return {**body, "model_type": own_model.NAME}
+    raise UsageError(
+        "expected --model-type (trainwatt workloads lists them) or --spec with a model_type, "
+        "received neither"
+    )
+
+
 def _json(option: str, name: str) -> Body:
     """The JSON object of a file, or of standard input where its name is a dash."""
     try:
         return json_object(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
     except OSError as error:
         raise UsageError(f"{option}: {name} cannot be read ({error.strerror})") from error
+    except SpecError as error:
+        (found,) = error.errors
+        inside = "" if found.field == "body" else f": {found.field}"
+        raise SpecError(replace(found, field=f"{option} {name}{inside}")) from error

@@ -1,10 +1,11 @@
 """Jobs, hosts and workloads as tables for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -12,8 +13,10 @@ from app.domain.hosts import Host
 from app.domain.jobs import Job
 from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
-from app.words.jobs import ago, moment, says, size, training
+from app.domain.specs import Dataset
+from app.words.jobs import ago, model, moment, says, training
 from app.words.units import NONE, per_cent, quantity
+from app.workloads import own_model
 
 WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
 JOB_CHARS = 36  # of a job's id
@@ -43,7 +46,7 @@ def jobs(items: Iterable[Job], console: Console) -> Table:
 def _jobs(rows: list[dict[str, str]], without: tuple[str, ...]) -> Table:
     made = table(*(name for name in rows[0] if name not in without))
     for row in rows:
-        made.add_row(*(cell for name, cell in row.items() if name not in without))
+        made.add_row(*(Text(cell) for name, cell in row.items() if name not in without))
     return made
 
 
@@ -51,7 +54,7 @@ def _job_cells(job: Job) -> dict[str, str]:
     return {
         "Job": job.id,
         "Status": job.status.value,
-        "Model": f"{job.spec.model_type} {size(job.spec.size)}",
+        "Model": model(job.spec),
         "Data set": job.spec.dataset.name,
         "Epochs": str(job.spec.epochs),
         "Host": job.host or NONE,
@@ -143,26 +146,59 @@ def _state(host: Host) -> str:
 
 
 def workloads(listing: dict[str, Any]) -> RenderableType:
-    """Model types with their sizes, and data sets."""
-    models = table("Model", "Size", "Parameters", "Layers", "FLOPs/sample", "Memory")
-    for model in listing["model_types"]:
-        for name, facts in model["sizes"].items():
-            models.add_row(model["name"], name, *_facts(facts))
-    return Group(models, Text(), _datasets(listing["datasets"]))
-
-
-def _facts(facts: dict[str, Any]) -> tuple[str, ...]:
-    flops = facts.get("flops_per_sample")
-    return (
-        NONE if facts["parameters"] is None else f"{facts['parameters']:,}",
-        str(facts["layers"]),
-        NONE if flops is None else quantity(flops, "FLOP"),
-        quantity(facts.get("memory_bytes"), "B"),
+    """A block for each model type, with its sizes, and the data sets."""
+    default = Dataset().name
+    families = [part for item in listing["model_types"] for part in _family(item)]
+    return Group(
+        Text(
+            f"Parameters, FLOPs and memory are those on {default}, the default data set, with all "
+            "else at its default; other data give others. A size is chosen by its name "
+            "(--size base) or by both numbers (--size width=1.5,depth=2)."
+        ),
+        *families,
+        Text(),
+        _datasets(listing["datasets"]),
     )
 
 
+def _family(item: dict[str, Any]) -> Iterator[RenderableType]:
+    """What a model type is, what it takes, and its sizes or why there are none."""
+    yield Text()
+    yield Text.assemble((item["name"], "bold"), f": {item['title']}")
+    yield _indented(Text(item["description"]))
+    yield _indented(Text(f"Data sets: {', '.join(item['datasets'])}."))
+    if item["name"] == own_model.NAME:
+        own = "Give its JSON by --architecture FILE: it says the size, and the data's shape."
+        yield _indented(Text(own))
+    elif not item["sizes"]:
+        yield _indented(Text(f"Its sizes cannot be worked out on {item['default_dataset']}."))
+    else:
+        yield _indented(_sizes(item["sizes"]))
+        for name, said in (("parameters", "parameters"), ("flops", "FLOPs")):
+            if reason := next(iter(item["sizes"].values()))[f"{name}_reason"]:
+                yield _indented(Text(f"No {said}: {reason}."))
+
+
+def _indented(what: RenderableType) -> Padding:
+    return Padding(what, (0, 0, 0, 2))
+
+
+def _sizes(sizes: dict[str, Any]) -> Table:
+    made = table("Size", "Width × depth", "Parameters", "FLOPs/sample", "Memory")
+    for name, facts in sizes.items():
+        parameters, flops = facts["parameters"], facts["flops_per_sample"]
+        made.add_row(
+            name,
+            f"{facts['width']:g} × {facts['depth']}",
+            NONE if parameters is None else f"{parameters:,}",
+            quantity(flops, "FLOP"),
+            quantity(facts["memory_bytes"], "B"),
+        )
+    return made
+
+
 def _datasets(items: list[dict[str, Any]]) -> Table:
-    made = table("Data set", "Shape", "Classes", "Training samples")
+    made = table("Data set", "Shape", "Classes", "To train on", "What it is")
     for item in items:
         shape = " × ".join(str(side) for side in item.get("shape") or ())
         made.add_row(
@@ -170,5 +206,6 @@ def _datasets(items: list[dict[str, Any]]) -> Table:
             shape or NONE,
             str(item.get("classes") or NONE),
             f"{item['training_samples']:,}" if item.get("training_samples") else NONE,
+            Text(item["title"]),
         )
     return made

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from app.client import Client
 from app.domain.errors import UnavailableError
+from app.domain.hosts import no_taker
 from app.domain.jobs import Job, JobStatus
 from app.words.jobs import left, says, share
 
@@ -47,10 +48,7 @@ def stuck(client: Client, job: Job) -> str:
     """Why no worker takes a job that waits, in words; nothing where one may."""
     if job.status is not JobStatus.QUEUED or not job.spec.placement.labels:
         return ""
-    (label,) = job.spec.placement.labels
-    if any(label in (*host.labels, f"host:{host.name}") for host in client.hosts()):
-        return ""
-    return f"no known worker takes the label {label}"
+    return no_taker(job.spec.placement.labels, client.hosts())
 
 
 def _patiently(look: Callable[[], Seen]) -> Seen:

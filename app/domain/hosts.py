@@ -1,6 +1,6 @@
 """A measuring host as its worker announces it: hardware, sensors, baseline, what it runs now."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from app.domain.quantities import Frozen
@@ -42,3 +42,15 @@ def worker_trouble(
     if not host.ready:
         return f"The worker of {name} has not warmed its first training process yet."
     return None
+
+
+def no_taker(labels: tuple[str, ...], hosts: Collection[Host]) -> str:
+    """Why no worker takes a job with these labels, in words; nothing where one may.
+
+    Args:
+        labels: of the job's placement, at most one.
+        hosts: those that are known.
+    """
+    if all(any(one in (*host.labels, f"host:{host.name}") for host in hosts) for one in labels):
+        return ""
+    return f"no known worker takes the label {labels[0]}"

@@ -1,11 +1,12 @@
 """What jobs leave behind: reports, and the readings that they are computed from."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from app.domain.errors import NotFoundError, StateError
 from app.domain.jobs import EVERY_JOB, Job, JobFilter
 from app.domain.readings import Readings
-from app.domain.report_rows import NEWEST_FIRST, ReportSort
+from app.domain.report_rows import NEWEST_FIRST, ReportRow, ReportSort
 from app.service.core import Core
 from app.service.kept import KeptReports
 from app.settings import Settings
@@ -50,6 +51,12 @@ class Reports(Core):
     ) -> "RowPage":
         """A page of flat rows; SpecError where the cursor is none of this sort."""
         return await self._store.report_rows(wanted, sort=sort, limit=limit, cursor=cursor)
+
+    async def rows_of(self, jobs: Iterable[Job]) -> dict[str, ReportRow]:
+        """The flat rows of jobs, by identifier; without those that have no report yet."""
+        ids = [job.id for job in jobs if job.status.final]
+        found = await self._store.rows_of(ids) if ids else {}
+        return {job_id: ReportRow.model_validate_json(row) for job_id, row in found.items()}
 
     async def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """The raw readings of an attempt, of the newest where none is named.

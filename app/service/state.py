@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app.domain.errors import UnavailableError
-from app.domain.hosts import Host, worker_trouble
+from app.domain.hosts import Host, no_taker, worker_trouble
+from app.domain.jobs import Job, JobStatus
 from app.service.core import Core
 
 if TYPE_CHECKING:
@@ -21,6 +22,18 @@ class State(Core):
     async def hosts(self) -> tuple[Host, ...]:
         """Every host whose worker has announced itself."""
         return await self._store.hosts()
+
+    async def stuck(self, job: Job) -> str:
+        """Why no worker takes a job that waits, in words; nothing where one may."""
+        labels = job.spec.placement.labels
+        if job.status is not JobStatus.QUEUED or not labels:
+            return ""
+        return no_taker(labels, await self._store.hosts())
+
+    def trouble(self, host: Host) -> str | None:
+        """Why the worker of a host is not counted on, in a sentence; null where it is."""
+        now, lease_s = datetime.now(UTC), self._settings.lease_s
+        return worker_trouble((host,), host.name, now=now, lease_s=lease_s)
 
     async def figures(self) -> "Figures":
         """What is counted over all jobs and hosts, as of now."""

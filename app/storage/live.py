@@ -62,6 +62,21 @@ class LiveRecords(Database):
             )
         return from_live(header, ()) if header else None
 
+    async def ends(self, job_id: str, attempt: int) -> Readings | None:
+        """An attempt with its first and its two newest readings; null where it has none yet."""
+        of_it = sa.and_(live_readings.c.job_id == job_id, live_readings.c.attempt == attempt)
+        rows = sa.select(live_readings.c.id, live_readings.c.body).where(of_it)
+        async with self.transaction() as connection:
+            header = await connection.scalar(
+                sa.select(attempts.c.header).where(_is(job_id, attempt))
+            )
+            first = await connection.execute(rows.order_by(live_readings.c.id).limit(1))
+            newest = await connection.execute(rows.order_by(live_readings.c.id.desc()).limit(2))
+            found = {row.id: row.body for row in (*first, *newest)}
+        if not header or not found:
+            return None
+        return from_live(header, [found[number] for number in sorted(found)])
+
     async def fresh_readings(
         self, job_id: str, attempt: int, *, known: int, after_id: int | None, limit: int
     ) -> FreshReadings:

@@ -7,6 +7,7 @@ backwards.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,6 +93,12 @@ class ReportRecords(Database):
             rows=tuple(item.row for item in items),
             next_cursor=_write_place(sort, items[-1]) if more else None,
         )
+
+    async def rows_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The flat rows of these jobs, as JSON by identifier; without those that have none."""
+        query = sa.select(reports.c.job_id, reports.c.row).where(reports.c.job_id.in_(job_ids))
+        async with self.transaction() as connection:
+            return {item.job_id: item.row for item in await connection.execute(query)}
 
 
 async def store_report(connection: AsyncConnection, report: EnergyReport) -> None:

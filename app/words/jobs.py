@@ -1,10 +1,15 @@
 """Jobs in words: where one stands, what it trains, when things happened."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from app.domain.jobs import Job, JobStatus, Stage
 from app.domain.specs import ExplicitSize, JobSpec, Size
 from app.words.units import duration
+
+OWN_MODEL = "keras"  # has a name in its architecture, and no size
+WITHOUT_BATCHES = {"svm", "random_forest"}
+MAX_NAME = 40  # characters of the name of a user's model
 
 DOING = {
     None: "starting",
@@ -61,10 +66,26 @@ def left(job: Job) -> str:
 def training(spec: JobSpec) -> str:
     """What is trained: `cnn base on mnist5k, 3 epochs, batches of 32, seed 0`."""
     epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
-    return (
-        f"{spec.model_type} {size(spec.size)} on {spec.dataset.name}, "
-        f"{epochs}, batches of {spec.batch_size}, seed {spec.seed}"
-    )
+    batches = "" if spec.model_type in WITHOUT_BATCHES else f", batches of {spec.batch_size}"
+    return f"{model(spec)} on {spec.dataset.name}, {epochs}{batches}, seed {spec.seed}"
+
+
+def model(spec: JobSpec) -> str:
+    """The model by its name: `cnn base`; a user's own as `keras (name)`, or `keras` alone."""
+    if spec.model_type != OWN_MODEL:
+        return f"{spec.model_type} {size(spec.size)}"
+    name = _own_name(spec.architecture or {})
+    return f"{spec.model_type} ({name})" if name else spec.model_type
+
+
+def _own_name(architecture: dict[str, Any]) -> str:
+    """The name that a user gave to a model, short and printable; empty where there is none."""
+    config = architecture.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
+    if not isinstance(name, str):
+        return ""
+    clean = "".join(filter(str.isprintable, name)).strip()
+    return clean if len(clean) <= MAX_NAME else f"{clean[:MAX_NAME]}…"
 
 
 def size(value: Size) -> str:

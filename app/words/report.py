@@ -131,11 +131,19 @@ def power(report: EnergyReport) -> str:
     return f"{quantity(report.mean_power_w, 'W')} on average over {duration(report.duration_s)}"
 
 
+def now_w(report: EnergyReport) -> float | None:
+    """The power between the two newest readings, of the components that are known, in watts."""
+    series = report.power
+    newest = [line[-1] for line in (series.cpu_w, series.gpu_w, series.ram_w) if line]
+    known = [watts for watts in newest if watts is not None]
+    return sum(known) if known else None
+
+
 def emissions(report: EnergyReport) -> str:
     """CO2e with its interval, and at which intensity; or why there is none."""
     priced = report.emissions
     if priced.reason == "no_country":
-        return "no country set (--country FRA)"
+        return "no country set"
     if priced.co2e_g is None or priced.intensity_g_per_kwh is None:
         return f"{NONE} ({_why_no_energy(report)})"
     place = " ".join(filter(None, [priced.country_iso_code, priced.region]))

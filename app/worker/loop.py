@@ -26,14 +26,14 @@ from app.storage.store import Store
 from app.worker import process
 from app.worker.attempt import run_job
 from app.worker.bench import Bench
-from app.worker.gate import check_gate, host_gate
+from app.worker.gate import check_gate
+from app.worker.peak import Peak
 from app.worker.sweep import sweep
 from app.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 UNREACHABLE = 3  # the exit code
-PEAK_WAIT_S = 10.0  # for another worker's measuring
 
 
 class Worker:
@@ -46,6 +46,12 @@ class Worker:
         self._watchdog = Watchdog(settings.lease_s / 2, _end_now)
         self._bench = Bench(
             settings=settings, store=store, meter=meter, host=facts, watchdog=self._watchdog
+        )
+        self._peak = Peak(
+            settings,
+            self._bench.idle_monitor.load,
+            self._bench.matmul_flops_per_s,
+            busy=lambda: self._running is not None,
         )
         # under `serve` a drain could not last: everything is stopped within ten seconds
         self._drain = settings.drain and not settings.supervised
@@ -61,7 +67,7 @@ class Worker:
         await self._watchdog.ask(self._beat)
         self._bench.idle_monitor.load.look()  # the first job may come with the end of the warm-up
         await asyncio.to_thread(process.warm_up)
-        await self._measure_peak()
+        await self._peak.measure()
         await self._sweep()
         queue = make_queue(url)
         queue.task(name=TASK, pass_context=False)(self._train)
@@ -74,29 +80,19 @@ class Worker:
         await self._watchdog.ask(self._beat)
 
     async def _serve(self, queue: procrastinate.App) -> None:
-        """Take job after job until a signal; beside that give signs of life, sweep, watch idle."""
+        """Take job after job until a signal; give signs of life, sweep, watch the host beside."""
         async with asyncio.TaskGroup() as aside:
             beats = aside.create_task(self._beat_on())
             sweeps = aside.create_task(_every(self._bench.settings.sweep_interval_s, self._sweep))
             idle_monitor = aside.create_task(self._bench.idle_monitor.keep())
+            peak = aside.create_task(self._peak.settle())
             work = aside.create_task(self._work(queue))
             with self._stopped_by_signals(work, queue.job_manager):
                 await asyncio.wait([work])
             beats.cancel()
             sweeps.cancel()
             idle_monitor.cancel()
-
-    async def _measure_peak(self) -> None:
-        """Find what this host can compute at most, if no other worker measures on it now."""
-        waiting = asyncio.timeout(PEAK_WAIT_S)
-        try:
-            async with waiting, host_gate(self._bench.settings.host_lock):
-                waiting.reschedule(None)  # what has begun ends by itself, and keeps the host
-                found = await asyncio.to_thread(process.matmul_flops_per_s)
-        except (TimeoutError, UnavailableError) as error:
-            logger.warning("the host's peak of a matrix product is not known: %r", error)
-            return
-        self._bench.matmul_flops_per_s.update(found)
+            peak.cancel()
 
     async def _work(self, queue: procrastinate.App) -> None:
         settings = self._bench.settings

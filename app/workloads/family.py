@@ -44,9 +44,9 @@ class Family:
         input_shape: the shape of one sample as the model reads it, from the data set's; null where
             the data do not fit.
         layers: the layers of (input shape, classes, width, depth), in the order of computation,
-            the data's entry first.
+            the data's entry first; where Keras trains it, a softmax over the classes last.
         sizes: what each name of a size stands for.
-        trainer: the library that trains it.
+        trainer: the library that trains it; Keras where a package brings it.
         problems: what of a spec this family cannot honour.
         flops_reason: why no FLOPs are stated; null where they are.
         parameters_reason: why no parameters are stated; null where they are.

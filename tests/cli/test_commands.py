@@ -66,6 +66,18 @@ def test_a_list_of_nothing_says_so(trainwatt):
     assert trainwatt("list", "--tag", "team=none").stdout == "No jobs.\n"
 
 
+@pytest.mark.parametrize("command", [("workloads",), ("list",), ("show",), ("report",)])
+def test_no_line_of_a_file_ends_in_blanks(trainwatt, job_id, command):
+    trainwatt("cancel", job_id)
+    told = trainwatt(*command, *[job_id] * (command[0] in {"show", "report"})).stdout
+    assert told.endswith("\n")
+    assert [line for line in told.split("\n") if line != line.rstrip()] == []
+
+
+def test_a_list_of_what_can_be_trained_is_80_columns_wide(trainwatt):
+    assert max(map(len, trainwatt("workloads").stdout.splitlines())) <= 80
+
+
 def test_the_version(trainwatt):
     assert trainwatt("--version").stdout == f"trainwatt {__version__}\n"
 
@@ -193,9 +205,10 @@ def test_a_spec_from_standard_input(trainwatt):
         ((*SUBMIT, "--epochs", "0"), "epochs: expected an integer ≥ 1 and ≤ 10000, received 0"),
         ((*SUBMIT, "--country", "ATL"), "carbon.country_iso_code"),
         ((*SUBMIT, "--pue", "0.5"), "carbon.pue"),
-        (("submit",), "model_type: expected"),
+        (("submit",), "expected --model-type (trainwatt workloads lists them) or --spec"),
         (("submit", "--spec", "none.json"), "--spec: none.json cannot be read"),
         (("list", "--cursor", "none"), "cursor"),
+        (("submit", "--architecture", __file__), f"--architecture {__file__}: expected JSON ("),
         (("run", "--model-type", "lstm"), "model_type"),
         (("serve", "--port", "70000"), "TRAINWATT_PORT"),
         (("run", "--model-type", "cnn", "--throwaway", "--data-dir", "x"), "leave --data-dir out"),

@@ -32,6 +32,9 @@ def test_upload_list_train_and_delete(trainwatt, npz):
     assert named["name"] == "b"
     listed = json.loads(trainwatt("datasets", "--json").stdout)
     assert [item["name"] for item in listed["items"]] == ["b", "gestures"]
+    assert json.loads(trainwatt("datasets", "list", "--json").stdout) == listed
+    for command in (("datasets",), ("datasets", "list")):
+        assert "gestures" in trainwatt(*command).stdout
     assert "gestures" in trainwatt("workloads").stdout
     job = trainwatt("submit", "--model-type", "cnn", "--dataset", "gestures", "--json")
     assert json.loads(job.stdout)["spec"]["dataset"]["uploaded"]["classes"] == 2
@@ -39,6 +42,10 @@ def test_upload_list_train_and_delete(trainwatt, npz):
     assert kept.returncode == 2
     assert "which is queued" in sentence(kept)
     assert trainwatt("datasets", "delete", "b").stdout == "The data set b is deleted.\n"
+    trainwatt("datasets", "upload", str(npz), "--name", "c")
+    deleted = trainwatt("datasets", "delete", "c", "--json")
+    assert json.loads(deleted.stdout)["name"] == "c"
+    assert sentence(trainwatt("datasets", "delete", "c", "--json")).count("no data set 'c'") == 1
 
 
 def test_what_cannot_be_is_one_sentence(trainwatt, npz, tmp_path):

@@ -1,12 +1,16 @@
 """A spec from options and a file."""
 
 import json
+from operator import attrgetter
+from typing import get_args
 
 import pytest
 import typer
 
-from app.cli.specs import _shape, _size, _switch, _tag, checked, spec_body  # noqa: PLC2701
+from app.cli.specs import SIZES, _shape, _size, _switch, _tag, checked, spec_body  # noqa: PLC2701
 from app.domain.errors import SpecError, UsageError
+from app.domain.specs import Execution, ExplicitSize, JobSpec
+from app.workloads.datasets import SYNTHETIC
 
 
 def test_only_what_was_given_is_sent():
@@ -76,16 +80,16 @@ def test_options_stand_where_the_spec_has_them():
 def test_an_architecture_comes_from_a_file(tmp_path):
     file = tmp_path / "model.json"
     file.write_text('{"class_name": "Sequential", "config": {}}')
-    assert spec_body(model_type="keras", architecture=str(file)) == {
-        "model_type": "keras",
-        "architecture": {"class_name": "Sequential", "config": {}},
-    }
+    kept = {"class_name": "Sequential", "config": {}}
+    assert spec_body(architecture=str(file)) == {"model_type": "keras", "architecture": kept}
+    assert spec_body(architecture=str(file), model_type="cnn")["model_type"] == "cnn"
     with pytest.raises(UsageError, match=r"--architecture: .* cannot be read"):
         spec_body(architecture=str(tmp_path / "none.json"))
 
 
 def test_a_switch_is_true_false_or_auto():
     assert [_switch(text) for text in ("true", "false", "auto")] == [True, False, "auto"]
+    assert [_switch(text) for text in ("True", "FALSE", "Auto")] == [True, False, "auto"]
     with pytest.raises(typer.BadParameter, match="expected true, false or auto, received '1'"):
         _switch("1")
 
@@ -125,18 +129,87 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
         spec_body(spec=str(tmp_path / "none.json"))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "7"])
-def test_a_file_without_a_json_object_is_refused(tmp_path, text):
+@pytest.mark.parametrize("option", ["spec", "architecture"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", ": expected JSON (Expecting property name"),
+        ("[1]", ": expected an object, received [1]"),
+        ("7", ": expected an object, received 7"),
+        ('{"a": 1, "a": 2}', ": a: expected a field once"),
+    ],
+)
+def test_a_file_without_a_json_object_is_named(tmp_path, option, text, words):
     file = tmp_path / "spec.json"
     file.write_text(text)
-    with pytest.raises(SpecError):
-        spec_body(spec=str(file))
+    with pytest.raises(SpecError) as caught:
+        spec_body(**{option: str(file)})
+    assert str(caught.value).startswith(f"--{option} {file}{words}")
 
 
-@pytest.mark.parametrize("text", ["width=1.5", "width=a,depth=2", "depth=2", "width=1,depth=1.5"])
-def test_a_size_that_is_none_is_refused(text):
-    with pytest.raises(typer.BadParameter, match="width=1.5,depth=2"):
+@pytest.mark.parametrize("text", ["{}", '{"model_type": null, "epochs": 2}'])
+def test_a_job_without_a_model_type_is_told_where_to_give_it(tmp_path, text):
+    file = tmp_path / "spec.json"
+    file.write_text(text)
+    for given in ({}, {"spec": str(file)}):
+        with pytest.raises(UsageError, match="expected --model-type .* or --spec"):
+            spec_body(**given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5",
+        "huge",
+        "",
+        "width=1.5",
+        "depth=2",
+        "width=a,depth=2",
+        "width=2,depth=0.5",
+        "width=1,depth=2,x",
+    ],
+)
+def test_a_size_that_is_none_is_told_what_one_is(text):
+    told = "both width and depth, as width=1.5,depth=2 .*above 0, at most 16; .*whole.* 1 to 8"
+    with pytest.raises(typer.BadParameter, match=f"small, .*{told}.*, received {text!r}"):
         _size(text)
+
+
+def test_what_a_size_is_told_to_be_is_what_the_spec_takes():
+    sides = ExplicitSize.model_json_schema()["properties"]
+    assert (sides["width"]["exclusiveMinimum"], sides["width"]["maximum"]) == (0, 16)
+    assert (sides["depth"]["minimum"], sides["depth"]["maximum"]) == (1, 8)
+    assert [_size(name) for name in SIZES] == ["tiny", "small", "base", "medium", "large"]
+
+
+HELP = {
+    name: get_args(hint)[1].help
+    for name, hint in spec_body.__annotations__.items()
+    if name != "return"
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        *((name, name) for name in ("size", "epochs", "batch_size", "learning_rate", "seed")),
+        *((name, f"execution.{name}") for name in Execution.model_fields),
+        ("dataset", "dataset.name"),
+        ("label_noise", "dataset.label_noise"),
+        ("pue", "carbon.pue"),
+        ("timeout_s", "limits.timeout_s"),
+        ("priority", "priority"),
+    ],
+)
+def test_the_help_has_the_default_of_the_spec(option, path):
+    default = attrgetter(path)(JobSpec(model_type="cnn"))
+    assert f"(default: {default})" in HELP[option]
+
+
+def test_the_help_has_the_defaults_of_the_data_set_synthetic():
+    shape = ",".join(map(str, SYNTHETIC.shape))
+    assert f"(default: {shape})" in HELP["shape"]
+    assert f"(default: {SYNTHETIC.classes})" in HELP["classes"]
 
 
 def test_a_size_with_one_part_too_many_reaches_the_check():

@@ -118,10 +118,52 @@ def test_a_host_without_a_meter_has_a_dash():
     assert " — " in shown(tables.hosts([HOST.model_copy(update={"meter": None})]))[1]
 
 
-def test_the_catalogue_shows_every_size_and_data_set():
+def test_a_model_of_a_user_s_is_listed_without_a_size_and_its_name_is_no_markup():
+    named = {"config": {"name": "[bold]x"}}
+    spec = JobSpec(model_type="keras", architecture=named)
+    one = JOB.model_copy(update={"spec": spec})
+    console = Console(file=io.StringIO(), width=160)
+    assert " keras ([bold]x) mnist5k " in shown(tables.jobs([one], console))[1]
+    without = one.model_copy(update={"spec": JobSpec(model_type="keras")})
+    assert " keras mnist5k " in shown(tables.jobs([without], console))[1]
+
+
+def block(lines, name):
+    """The lines of one model type."""
+    start = next(at for at, line in enumerate(lines) if line.startswith(f"{name}: "))
+    return lines[start : lines.index("", start)]
+
+
+def test_the_catalogue_shows_every_model_type_with_its_words_sizes_and_data():
+    listing = catalogue.listing()
+    lines = shown(tables.workloads(listing), width=80)
+    for model in listing["model_types"]:
+        told = block(lines, model["name"])
+        assert told[0] == f"{model['name']}: {model['title']}"
+        assert model["description"] in " ".join(told)
+        assert "Data sets: mnist5k, digits, synthetic." in told
+        assert all(any(line.startswith(f"{size} ") for line in told) for size in model["sizes"])
+    assert "base 1 × 1 225,034 15.4 MFLOP 490 MB" in block(lines, "cnn")
+    assert "large 4 × 6 18,934,282 3.20 GFLOP 1.24 GB" in block(lines, "transformer")
+    assert any("--architecture FILE" in line for line in block(lines, "keras"))
+    assert any(line.startswith("mnist5k 28 × 28 10 4,000 5,000 images") for line in lines)
+
+
+def test_the_catalogue_says_on_which_data_its_figures_are_and_why_some_are_none():
     lines = shown(tables.workloads(catalogue.listing()), width=80)
-    assert any(line.startswith("cnn base 225,034 7 15.4 MFLOP") for line in lines)
-    assert any(line.startswith("mnist5k 28 × 28") and "4,000" in line for line in lines)
+    assert "those on mnist5k, the default data set" in lines[0]
+    assert "base 1 × 1 — — 374 MB" in block(lines, "random_forest")
+    assert any(line.startswith("No FLOPs: growing") for line in block(lines, "random_forest"))
+    assert any(line.startswith("No parameters: the") for line in block(lines, "random_forest"))
+
+
+def test_a_model_type_that_does_not_take_the_default_data_set_is_in_the_catalogue():
+    listing = catalogue.listing()
+    (cnn,) = (item for item in listing["model_types"] if item["name"] == "cnn")
+    cnn |= {"sizes": {}, "datasets": ["gestures"], "title": "[bold]"}
+    told = block(shown(tables.workloads(listing), width=80), "cnn")
+    assert told[0] == "cnn: [bold]"
+    assert told[-2:] == ["Data sets: gestures.", "Its sizes cannot be worked out on mnist5k."]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.specs import JobSpec
+from app.words import jobs as words
 from app.words.jobs import ago, says
+from app.workloads.catalogue import OWN
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 QUEUED = Job(
@@ -60,6 +62,49 @@ FAILED = changed(
 )
 def test_where_a_job_stands(job, words):
     assert says(job) == words
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"model_type": "cnn"}, "cnn base on mnist5k, 3 epochs, batches of 32, seed 0"),
+        ({"model_type": "svm", "epochs": 1}, "svm base on mnist5k, 1 epoch, seed 0"),
+        ({"model_type": "random_forest"}, "random_forest base on mnist5k, 3 epochs, seed 0"),
+        (
+            {"model_type": "keras", "architecture": {"config": {"name": "small_net"}}},
+            "keras (small_net) on mnist5k, 3 epochs, batches of 32, seed 0",
+        ),
+    ],
+)
+def test_what_is_trained(spec, text):
+    assert words.training(JobSpec(**spec)) == text
+
+
+def test_what_has_no_batches_is_what_scikit_learn_trains():
+    names = {name for name, family in OWN.items() if family.trainer == "scikit-learn"}
+    assert names == words.WITHOUT_BATCHES
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        None,
+        {},
+        {"config": None},
+        {"config": []},
+        {"config": {}},
+        {"config": {"name": 7}},
+        {"config": {"name": " \n"}},
+    ],
+)
+def test_a_model_of_a_user_s_without_a_name_has_no_size_either(architecture):
+    assert words.model(JobSpec(model_type="keras", architecture=architecture)) == "keras"
+
+
+def test_the_name_of_a_user_s_model_is_cut_and_printable():
+    named = {"config": {"name": "\x1b[31m\u202e" + "a" * 100}}
+    told = words.model(JobSpec(model_type="keras", architecture=named))
+    assert told == f"keras ([31m{'a' * 36}…)"
 
 
 @pytest.mark.parametrize(
