@@ -11,6 +11,7 @@ from app.accounting.components import parts
 from app.accounting.parts import Part, Parts, without_figure
 from app.accounting.phases import Span, whole
 from app.accounting.processors import generation
+from app.accounting.trained import trained
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity, kwh_from_joules
 from app.domain.readings import KnownFacts, Method, Phase, Readings
@@ -204,6 +205,7 @@ def _build(
         job_id=job_id,
         status=status,
         spec_sha256=spec.sha256(),
+        trained=trained(spec),
         started_at=run.started_at,
         finished_at=run.finished_at,
         duration_s=run.duration_s,

@@ -4,10 +4,13 @@ import json
 from datetime import datetime
 from typing import Any
 
+from app.accounting.trained import trained
 from app.domain.quantities import Frozen
 from app.domain.report_rows import ReportRow
 from app.domain.reports import Component, EnergyReport
 from app.domain.specs import JobSpec
+
+EXECUTION = ("mode", "precision", "jit_compile", "steps_per_execution", "input_pipeline")
 
 
 def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportRow:
@@ -60,23 +63,29 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
         readings_sha256=report.readings_sha256,
         target_accuracy=spec.target_accuracy,
         target_reached=report.quality.target_reached,
+        label_noise=spec.dataset.label_noise,
+        **_execution(report),
+        stopped_by=report.quality.stopped_by,
+        energy_net_low_j=energy.net_low_j,
+        energy_net_high_j=energy.net_high_j,
+        service_share=report.trust.service_share,
+        waited_for_quiet_s=report.trust.waited_for_quiet_s,
+        overrides=json.dumps(report.assumptions.overrides, sort_keys=True),
     )
 
 
 def _asked(spec: JobSpec) -> dict[str, Any]:
-    size = spec.size
     return {
-        "model_type": spec.model_type,
-        "size": size if isinstance(size, str) else f"width={size.width:g},depth={size.depth}",
-        "epochs": spec.epochs,
-        "batch_size": spec.batch_size,
-        "learning_rate": spec.learning_rate,
-        "seed": spec.seed,
-        "dataset": spec.dataset.name,
-        "dataset_samples": spec.dataset.samples,
+        **dict(trained(spec)),
         "precision": spec.execution.precision,
         "tags": json.dumps(spec.tags, sort_keys=True, ensure_ascii=False),
     }
+
+
+def _execution(report: EnergyReport) -> dict[str, Any]:
+    """What each setting was in the end; null where it is not known, or has no meaning."""
+    used = report.environment.execution if report.environment else {}
+    return {f"execution_{name}": used.get(name) for name in EXECUTION}
 
 
 def _known(part: Frozen) -> dict[str, Any]:

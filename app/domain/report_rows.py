@@ -39,7 +39,7 @@ class ReportRow(Frozen):
     attempts: int
     # what was asked for
     model_type: str
-    size: str  # a name, or width=1.5,depth=2
+    size: str | None  # a name, or width=1.5,depth=2; null for a user's own model
     epochs: int
     batch_size: int
     learning_rate: float
@@ -110,3 +110,18 @@ class ReportRow(Frozen):
     # what was aimed for
     target_accuracy: float | None
     target_reached: bool | None  # null: no target was asked for
+    # how it was run, and further conditions
+    model_name: str | None = None  # of a user's own model
+    label_noise: float | None = None
+    execution_mode: str | None = None
+    execution_precision: str | None = None  # what was used; `precision` is what was asked for
+    execution_jit_compile: bool | None = None
+    execution_steps_per_execution: int | None = None
+    execution_input_pipeline: str | None = None
+    matmul_share: float | None = None
+    stopped_by: str | None = None
+    energy_net_low_j: float | None = None
+    energy_net_high_j: float | None = None
+    service_share: float | None = None
+    waited_for_quiet_s: float | None = None
+    overrides: str | None = None  # a JSON object

@@ -242,6 +242,20 @@ class Assumptions(Frozen):
     overrides: dict[str, float | int | bool | str]  # what a user knew better, by setting
 
 
+class Trained(Frozen):
+    """What was trained, in short; the job has the whole spec."""
+
+    model_type: str
+    model_name: str | None  # of a user's own model, as its architecture has it
+    size: str | None  # a name, or width=1.5,depth=2; null for a user's own model
+    dataset: str
+    dataset_samples: int | None  # null: all
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+
 class EnergyReport(Frozen):
     """The energy report of a job; every quantity carries its unit in its name."""
 
@@ -249,6 +263,7 @@ class EnergyReport(Frozen):
     job_id: str
     status: JobStatus
     spec_sha256: str
+    trained: Trained | None = None  # null in reports from before this was added
     started_at: datetime | None
     finished_at: datetime | None
     duration_s: float

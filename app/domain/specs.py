@@ -17,6 +17,9 @@ ADDED_LATER = (
     "architecture",
 )
 
+OWN_MODEL = "keras"  # the model type that has an architecture, and no size
+MAX_MODEL_NAME = 40  # characters
+
 SizeName = Literal["tiny", "small", "base", "medium", "large"]
 
 
@@ -198,6 +201,24 @@ class JobSpec(SpecPart):
             del body[name]
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def model_name(self) -> str | None:
+        """The name of a user's own model, printable; null where there is none."""
+        config = (self.architecture or {}).get("config")
+        name = config.get("name") if isinstance(config, dict) else None
+        if not isinstance(name, str):
+            return None
+        return "".join(filter(str.isprintable, name)).strip()[:MAX_MODEL_NAME] or None
+
+    @property
+    def size_name(self) -> str | None:
+        """The size as it is typed: `base`, or `width=1.5,depth=2`; null for a user's own model."""
+        if self.model_type == OWN_MODEL:
+            return None
+        if isinstance(self.size, ExplicitSize):
+            return f"width={self.size.width:g},depth={self.size.depth}"
+        return self.size
 
 
 def _at(body: dict[str, Any], path: list[str]) -> dict[str, Any]:

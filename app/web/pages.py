@@ -43,7 +43,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {**_filters(), "coded": _coded}
-    made.globals |= {"version": __version__, "words": report, "NONE": units.NONE}
+    made.globals |= {"words": report, "named": jobs.named, "NONE": units.NONE}
+    made.globals["version"] = __version__
     return made
 
 
@@ -56,7 +57,7 @@ def _filters() -> Mapping[str, Any]:
         "duration": units.duration,
         "says": jobs.says,
         "left": jobs.left,
-        "size": jobs.size,
+        "model": jobs.model,
         "ago": jobs.ago,
         "moment": jobs.moment,
         "training": jobs.training,

@@ -1,15 +1,12 @@
 """Jobs in words: where one stands, what it trains, when things happened."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from app.domain.jobs import Job, JobStatus, Stage
-from app.domain.specs import ExplicitSize, JobSpec, Size
+from app.domain.specs import JobSpec
 from app.words.units import duration
 
-OWN_MODEL = "keras"  # has a name in its architecture, and no size
 WITHOUT_BATCHES = {"svm", "random_forest"}
-MAX_NAME = 40  # characters of the name of a user's model
 
 DOING = {
     None: "starting",
@@ -71,28 +68,14 @@ def training(spec: JobSpec) -> str:
 
 
 def model(spec: JobSpec) -> str:
-    """The model by its name: `cnn base`; a user's own as `keras (name)`, or `keras` alone."""
-    if spec.model_type != OWN_MODEL:
-        return f"{spec.model_type} {size(spec.size)}"
-    name = _own_name(spec.architecture or {})
-    return f"{spec.model_type} ({name})" if name else spec.model_type
+    """The model of a spec by its name."""
+    return named(spec.model_type, spec.size_name, spec.model_name)
 
 
-def _own_name(architecture: dict[str, Any]) -> str:
-    """The name that a user gave to a model, short and printable; empty where there is none."""
-    config = architecture.get("config")
-    name = config.get("name") if isinstance(config, dict) else None
-    if not isinstance(name, str):
-        return ""
-    clean = "".join(filter(str.isprintable, name)).strip()
-    return clean if len(clean) <= MAX_NAME else f"{clean[:MAX_NAME]}…"
-
-
-def size(value: Size) -> str:
-    """A size as it is typed: `base`, or `width=1.5,depth=2`."""
-    if isinstance(value, ExplicitSize):
-        return f"width={value.width:g},depth={value.depth}"
-    return value
+def named(model_type: str, size: str | None, model_name: str | None) -> str:
+    """A model by its name: `cnn base`; a user's own as `keras (name)`, or `keras` alone."""
+    own = f"({model_name})" if model_name else None
+    return " ".join(filter(None, [model_type, size, own]))
 
 
 def moment(at: datetime | None) -> str | None:

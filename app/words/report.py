@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Method, Phase
-from app.domain.reports import Component, EnergyReport, PhaseReport
+from app.domain.reports import Component, EnergyReport, PhaseReport, Trained
+from app.words.jobs import named
 from app.words.units import NONE, duration, interval, per_cent, quantity, significant
 
 DEFAULT = "codecarbon"  # the set of assumptions that a report has without asking
@@ -18,6 +19,8 @@ INTERVALS = {
 
 def rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
     """What a report says first, a name and a sentence each; one that goes on has no name."""
+    if report.trained is not None:
+        yield "Training", _training(report.trained)
     yield "Energy", energy(report)
     if (share := _setup_share(report)) > NOTABLE_SETUP:
         yield "", f"of which setup {per_cent(share)}"
@@ -46,6 +49,13 @@ def rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
         yield "Assumptions", assumptions
     if ran_before(report):
         yield "Spent", f"{quantity(report.energy.spent_j, 'J')} in all attempts together"
+
+
+def _training(trained: Trained) -> str:
+    model = named(trained.model_type, trained.size, trained.model_name)
+    samples = "" if trained.dataset_samples is None else f" ({trained.dataset_samples:,} samples)"
+    epochs = f"{trained.epochs} epoch{'' if trained.epochs == 1 else 's'}"
+    return f"{model} on {trained.dataset}{samples}, {epochs}, seed {trained.seed}"
 
 
 def ran_before(report: EnergyReport) -> bool:

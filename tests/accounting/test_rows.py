@@ -92,4 +92,5 @@ def test_the_columns_stay_where_they_are():
     assert columns.index("energy_cpu_j") == 20
     assert columns.index("energy_total_j") == 32
     assert columns.index("j_per_sample") == 61
-    assert columns[-3:] == ["readings_sha256", "target_accuracy", "target_reached"]
+    assert columns.index("target_reached") == 74
+    assert columns[-3:] == ["service_share", "waited_for_quiet_s", "overrides"]

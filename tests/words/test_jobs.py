@@ -104,7 +104,7 @@ def test_a_model_of_a_user_s_without_a_name_has_no_size_either(architecture):
 def test_the_name_of_a_user_s_model_is_cut_and_printable():
     named = {"config": {"name": "\x1b[31m\u202e" + "a" * 100}}
     told = words.model(JobSpec(model_type="keras", architecture=named))
-    assert told == f"keras ([31m{'a' * 36}…)"
+    assert told == f"keras ([31m{'a' * 36})"
 
 
 @pytest.mark.parametrize(

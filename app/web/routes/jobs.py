@@ -15,6 +15,7 @@ from app.service import Service
 from app.web.charts import scatter
 from app.web.forms import filled
 from app.web.pages import page
+from app.words.jobs import named
 
 PAGE = 50
 SORTS: dict[str, str] = {
@@ -74,4 +75,5 @@ async def _lines(service: Service, wanted: JobsQuery) -> tuple[list[Line], str |
 
 
 def _title(row: ReportRow) -> str:
-    return f"{row.model_type} {row.size}, batch {row.batch_size}, {row.precision}"
+    model = named(row.model_type, row.size, row.model_name)
+    return f"{model}, batch {row.batch_size}, {row.precision}"
