@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo serve test test-container test-hazards check format lock bench bench-faults clean
+.PHONY: demo serve test test-browser test-container test-hazards check format lock bench bench-faults clean
 
 demo: .venv/.run                ## one measured training from nothing, then everything is stopped
 	$(BIN)/trainwatt run --throwaway --model-type cnn --size base --epochs 3 --country FRA
@@ -15,6 +15,9 @@ serve: .venv/.run               ## the service on http://127.0.0.1:8000
 
 test: .venv/.dev                ## the tests that need Python alone
 	$(BIN)/python -m pytest
+
+test-browser: .venv/.dev        ## the pages in the installed Chromium
+	$(BIN)/python -m pytest -m browser tests/browser
 
 test-container:                 ## the image and the compose stack, on a Docker engine if there is one
 	$(PYTHON) tests/container/check.py
