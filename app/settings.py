@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     # limits and logs
     max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
     max_dataset_mib: Annotated[int, Field(ge=1, le=4096)] = 256
+    max_datasets_total_mib: Annotated[int, Field(ge=1)] = 16_384
     dataset_cache_mib: Annotated[int, Field(ge=1)] = 2048
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 

@@ -23,6 +23,7 @@ from app.domain.specs import Dataset, JobSpec
 from app.service.core import Core
 from app.service.npz import Content, inspect
 from app.settings import Settings
+from app.storage.datasets import NoPlaceError
 from app.workloads import catalogue, datasets
 from app.workloads.datasets import DATASETS
 from app.workloads.family import Family
@@ -34,11 +35,12 @@ MAX_UPLOADS = 4  # that are received at once; each is a file on the disk of up t
 UPLOADS = "uploads"  # the folder of the data directory where they are received
 BYTES_PER_MIB = 2**20
 PIECE_BYTES = 2**20  # what is collected before it is written
+MAX_NAMES = 20  # of data sets that a sentence lists
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class TooLongError(Exception):
-    """An upload is longer than the settings allow."""
+    """An upload is longer than the settings allow; the text says what they allow."""
 
 
 class Datasets(Core):
@@ -64,7 +66,7 @@ class Datasets(Core):
 
         Raises:
             SpecError: the name is of a built-in set, or the file holds no data set.
-            TooLongError: it is longer than the settings allow.
+            TooLongError: it, or all data sets with it, are longer than the settings allow.
             QueueFullError: too many uploads are on their way.
             NameTakenError: the name stands for other bytes.
         """
@@ -88,7 +90,11 @@ class Datasets(Core):
             size_bytes = file.seek(0, 2)
             file.seek(0)
             made = _dataset(name, sha256, size_bytes, found)
-            return await self._store.add_dataset(made, file)
+            max_total_bytes = self._settings.max_datasets_total_mib * BYTES_PER_MIB
+            try:
+                return await self._store.add_dataset(made, file, max_total_bytes=max_total_bytes)
+            except NoPlaceError as error:
+                raise TooLongError(str(error)) from error
 
     async def datasets(self) -> tuple[UploadedDataset, ...]:
         """Every data set of a user's, by name."""
@@ -148,8 +154,14 @@ class Datasets(Core):
 
     async def _unknown(self, error: FieldError) -> FieldError:
         names = [*DATASETS, *(data.name for data in await self._store.datasets())]
-        expected = f"one of {', '.join(names)}"
+        more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+        expected = f"one of {', '.join(names[:MAX_NAMES])}{more}"
         return FieldError(field=error.field, expected=expected, received=error.received)
+
+
+def too_long(max_bytes: int) -> TooLongError:
+    """The error of an upload that is longer than the longest."""
+    return TooLongError(f"The file is longer than {max_bytes // BYTES_PER_MIB} MiB.")
 
 
 async def _receive(chunks: AsyncIterator[bytes], file: BinaryIO, max_bytes: int) -> str:
@@ -158,7 +170,7 @@ async def _receive(chunks: AsyncIterator[bytes], file: BinaryIO, max_bytes: int)
     async for chunk in chunks:
         received += len(chunk)
         if received > max_bytes:
-            raise TooLongError
+            raise too_long(max_bytes)
         piece += chunk
         if len(piece) >= PIECE_BYTES:
             await asyncio.to_thread(_keep, file, bytes(piece), sha256)

@@ -16,16 +16,26 @@ from app.storage.rows import storable, utc
 from app.storage.tables import dataset_parts, datasets, jobs
 
 PART_BYTES = 2**20
+ADDING = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('trainwatt add data set', 0))")
 UNFINISHED = (JobStatus.RUNNING.value, JobStatus.QUEUED.value)
+
+
+class NoPlaceError(Exception):
+    """All data sets together would be longer than they may be; the text says what to do."""
 
 
 class DatasetRecords(Database):
     """The data sets of users. A name keeps its bytes until it is deleted."""
 
     async def add_dataset(
-        self, dataset: UploadedDataset, file: BinaryIO
+        self, dataset: UploadedDataset, file: BinaryIO, *, max_total_bytes: int
     ) -> tuple[UploadedDataset, bool]:
         """Keep a data set with its file, read from where it stands, in one transaction.
+
+        Args:
+            dataset: its facts.
+            file: its bytes.
+            max_total_bytes: of the files of all data sets, this one among them.
 
         Returns:
             The data set as it is kept, and whether it is new; it is not where the same bytes are
@@ -33,10 +43,13 @@ class DatasetRecords(Database):
 
         Raises:
             NameTakenError: its name stands for other bytes.
+            NoPlaceError: all files together would be longer than they may be.
         """
         async with self.transaction() as connection:
+            await connection.execute(ADDING)  # who adds at the same time is not seen in the sum
             made = await connection.scalar(_insert(dataset))
             if made is not None:
+                await _check_total(connection, dataset, max_total_bytes)
                 await _write(connection, dataset.name, file)
             kept = await _fetch(connection, datasets.c.name == dataset.name)
             if kept is None or kept.sha256 != dataset.sha256:
@@ -113,6 +126,19 @@ def _insert(dataset: UploadedDataset) -> sa.Insert | sa.sql.dml.ReturningInsert[
         .on_conflict_do_nothing()
         .returning(datasets.c.name)
     )
+
+
+async def _check_total(
+    connection: AsyncConnection, dataset: UploadedDataset, max_bytes: int
+) -> None:
+    size_bytes = sa.cast(datasets.c.body.op("->>")("size_bytes"), sa.BigInteger)
+    total_bytes = int(await connection.scalar(sa.select(sa.func.sum(size_bytes))) or 0)
+    if total_bytes > max_bytes:
+        raise NoPlaceError(
+            f"The data sets of users may have {max_bytes:,} bytes together; "
+            f"{total_bytes - dataset.size_bytes:,} are kept, and this one has "
+            f"{dataset.size_bytes:,}: delete one first, or raise TRAINWATT_MAX_DATASETS_TOTAL_MIB."
+        )
 
 
 async def _write(connection: AsyncConnection, name: str, file: BinaryIO) -> None:

@@ -1,21 +1,28 @@
 """The file of a user's data set, brought to the worker's host before a training begins."""
 
 import asyncio
+import contextlib
+import errno
 import hashlib
 import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.domain.errors import TrainingError
 from app.domain.specs import JobSpec
+from app.locks import try_lock
 from app.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
 FILE = re.compile(r"[0-9a-f]{64}\.npz")
+PREFIX, SUFFIX = "dataset-", ".tmp"  # of a file on its way, which its writer keeps locked
+YOUNG_S = 10.0  # since it was written to: its writer may not have locked it yet
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 async def fetch(
@@ -29,7 +36,7 @@ async def fetch(
     """Have the file of the spec's data set in the cache, if it is of a user's.
 
     A file that is there and has the right hash is kept. Others go where all of them together are
-    longer than the cache may be, the longest unused first.
+    longer than the cache may be, the longest unused first. What a killed worker left goes too.
 
     Args:
         store: where the file is.
@@ -48,16 +55,34 @@ async def fetch(
         return
     path = cache_dir / f"{known.sha256}.npz"
     try:
+        _remove_unfinished(cache_dir)
         await _have(store, spec.dataset.name, known.sha256, path, stop)
-        if path.exists():
+        with contextlib.suppress(FileNotFoundError):  # it was to stop
             os.utime(path)
             _drop(cache_dir, path, max_bytes)
     except OSError as error:
-        raise TrainingError(
-            f"the data set {spec.dataset.name!r} cannot be kept in the data directory of the "
-            f"worker ({error.strerror}): free some space there and submit the job again",
-            code="dataset_unkept",
-        ) from error
+        raise _unkept(spec.dataset.name, path, error) from error
+
+
+def _unkept(name: str, path: Path, error: OSError) -> TrainingError:
+    where = f"{path.parent.name}/{path.name}"
+    cure = f"see that the worker can write {where} there, and that no folder lies in its place"
+    if error.errno in NO_ROOM:
+        cure = "free some space there"
+    return TrainingError(
+        f"the data set {name!r} cannot be kept in the data directory of the worker "
+        f"({error.strerror}): {cure}, and submit the job again",
+        code="dataset_unkept",
+    )
+
+
+def _remove_unfinished(cache_dir: Path) -> None:
+    """Delete files on their way that nobody writes any more: their writer was killed."""
+    for path in cache_dir.glob(f"{PREFIX}*{SUFFIX}"):
+        # Another worker was faster, the file is another user's, or its system has no locks.
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if time.time() - path.stat().st_mtime > YOUNG_S and try_lock(file.fileno()):
+                path.unlink()
 
 
 async def _have(store: Store, name: str, sha256: str, path: Path, stop: Callable[[], bool]) -> None:
@@ -70,8 +95,12 @@ async def _download(
 ) -> None:
     """Write the file and, when it is whole, put it in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=PREFIX, suffix=SUFFIX, delete=False
+    ) as file:
         try:
+            with contextlib.suppress(OSError):  # where there are no locks, nobody removes it
+                try_lock(file.fileno())
             found = hashlib.sha256()
             async for part in store.dataset_parts(sha256):
                 if stop():
@@ -100,23 +129,32 @@ def _write(
 
 def _is_whole(path: Path, sha256: str) -> bool:
     """Whether the file is there, byte for byte."""
-    if not path.exists():
+    try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return True
+            why = "other bytes"
+    except FileNotFoundError:
         return False
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-            return True
-    logger.warning("the cache file %s is broken and is fetched again", path)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    logger.warning("the cache file %s is broken (%s) and is fetched again", path, why)
     return False
 
 
 def _drop(cache_dir: Path, used: Path, max_bytes: int) -> None:
     """Delete the longest unused files of users' data sets until the others fit."""
-    files = [path for path in cache_dir.glob("*.npz") if FILE.fullmatch(path.name)]
-    newest_first = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
     total = used.stat().st_size
-    for path in newest_first:
-        if path == used:
-            continue
-        total += path.stat().st_size
+    for _, size_bytes, path in sorted(_others(cache_dir, used), reverse=True):
+        total += size_bytes
         if total > max_bytes:
             path.unlink(missing_ok=True)
+
+
+def _others(cache_dir: Path, used: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each other file of users' data sets was last used, and its size in bytes."""
+    for path in cache_dir.glob("*.npz"):
+        if path != used and FILE.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):  # another worker has just dropped it
+                status = path.stat()
+                yield status.st_mtime, status.st_size, path

@@ -88,10 +88,23 @@ async def test_what_is_too_long_is_not_read_on(service, tmp_path):
             read += 2**16
             yield bytes(2**16)
 
-    with pytest.raises(TooLongError):
+    with pytest.raises(TooLongError, match="longer than 1 MiB"):
         await service.upload("mine", endless())
     assert read <= 2**20 + 2**16
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_all_data_sets_together_are_bounded(store, tmp_path):
+    service = Service(store, Settings(data_dir=tmp_path, max_datasets_total_mib=1))
+    noise = np.random.default_rng(0).integers(0, 256, (120, 6000), dtype=np.uint8)
+    file = io.BytesIO()
+    np.savez(file, x_train=noise[:, :4000], y_train=np.arange(120) % 2)
+    for name in ("one", "two"):
+        await upload(service, name, file.getvalue())
+    with pytest.raises(TooLongError, match=r"1,048,576 bytes together.*delete one first"):
+        await upload(service, "three", file.getvalue())
+    await service.delete_dataset("one")
+    assert (await upload(service, "three", file.getvalue()))[1]
 
 
 async def test_only_so_many_are_received_at_once(service):
@@ -152,6 +165,14 @@ async def test_an_unknown_name_is_refused_with_all_that_there_are(service):
     for name in ("other", "a\0b"):
         with pytest.raises(SpecError, match="one of mnist5k, digits, synthetic, mine"):
             await service.submit(spec(name=name))
+
+
+async def test_of_many_names_only_some_are_listed(service, monkeypatch):
+    monkeypatch.setattr(datasets, "MAX_NAMES", 4)
+    for name in ("a", "b", "c"):
+        await upload(service, name)
+    with pytest.raises(SpecError, match=r"one of mnist5k, digits, synthetic, a and 2 more, rec"):
+        await service.submit(spec(name="other"))
 
 
 async def test_what_a_user_says_of_the_data_must_be_so(service):

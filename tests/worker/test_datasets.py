@@ -1,8 +1,11 @@
 """The file of a user's data set comes to the worker whole, once, and within bounds."""
 
+import asyncio
+import fcntl
 import hashlib
 import io
 import os
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -36,7 +39,7 @@ def add(store, monkeypatch):
             min_training_samples=4,
             created_at=datetime.now(UTC),
         )
-        await store.add_dataset(made, io.BytesIO(content))
+        await store.add_dataset(made, io.BytesIO(content), max_total_bytes=MIB)
         given = {"name": name, "uploaded": made.in_a_spec()}
         return JobSpec.model_validate({"model_type": "cnn", "dataset": given})
 
@@ -140,3 +143,69 @@ async def test_the_longest_unused_go_first_and_nothing_else_does(store, add, tmp
     }
     await fetch(store, specs[1], tmp_path, max_bytes=5)  # one alone may be longer
     assert [name for name in names(tmp_path) if len(name) > 60] == [file_of(specs[1])]
+
+
+async def test_what_lies_in_the_place_of_the_file_is_named(store, add, tmp_path):
+    spec = await add(b"0123456789")
+    (tmp_path / "cache" / file_of(spec)).mkdir(parents=True)
+    with pytest.raises(TrainingError) as caught:
+        await fetch(store, spec, tmp_path / "cache", max_bytes=MIB)
+    assert caught.value.code == "dataset_unkept"
+    assert "no folder lies in its place" in str(caught.value)
+    assert f"cache/{file_of(spec)}" in str(caught.value)
+    assert "free some space" not in str(caught.value)
+    assert names(tmp_path / "cache") == [file_of(spec)]
+
+
+@pytest.mark.parametrize("age_s", [0, 60])
+@pytest.mark.parametrize("locked", [True, False])
+async def test_what_a_killed_worker_left_goes_and_nothing_else(store, add, tmp_path, age_s, locked):
+    spec = await add(b"0123456789")
+    left, others = tmp_path / "dataset-abc.tmp", tmp_path / "tmpabc.tmp"
+    for path in (left, others):
+        path.write_bytes(bytes(9))
+        os.utime(path, (time.time() - age_s,) * 2)
+    with left.open("rb") as file:
+        if locked:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        await fetch(store, spec, tmp_path, max_bytes=MIB)
+    gone = age_s > 0 and not locked
+    assert left.exists() != gone
+    assert others.exists()
+
+
+async def test_a_file_on_its_way_is_not_taken_for_left(store, add, tmp_path):
+    spec, other = await add(b"0123456789"), await add(b"9876543210", "other")
+
+    class Slow:
+        async def dataset_parts(self, sha256):
+            async for part in store.dataset_parts(sha256):
+                yield part
+                (on_its_way,) = tmp_path.glob("*.tmp")
+                os.utime(on_its_way, (1000, 1000))  # the database was silent for long
+                await fetch(store, other, tmp_path, max_bytes=MIB)
+                assert on_its_way.exists()
+
+    await fetch(Slow(), spec, tmp_path, max_bytes=MIB)
+    assert set(names(tmp_path)) == {file_of(spec), file_of(other)}
+
+
+async def test_several_workers_fetch_the_same_at_once(store, add, tmp_path):
+    spec = await add(bytes(range(100)))
+    await asyncio.gather(*(fetch(store, spec, tmp_path, max_bytes=MIB) for _ in range(8)))
+    assert names(tmp_path) == [file_of(spec)]
+    assert (tmp_path / file_of(spec)).read_bytes() == bytes(range(100))
+
+
+async def test_what_another_worker_drops_meanwhile_is_no_error(store, add, tmp_path, monkeypatch):
+    specs = [await add(bytes([n]) * 10, f"n{n}") for n in range(2)]
+    await fetch(store, specs[0], tmp_path, max_bytes=MIB)
+
+    class Dropping:
+        def fullmatch(self, name):
+            (tmp_path / name).unlink()
+            return True
+
+    monkeypatch.setattr(datasets, "FILE", Dropping())
+    await fetch(store, specs[1], tmp_path, max_bytes=MIB)
+    assert names(tmp_path) == [file_of(specs[1])]

@@ -1,6 +1,7 @@
 """Data sets of users: upload, list, show, delete."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -15,10 +16,13 @@ from app.api.routes.requests import NoQueryHere, Query, Serving, query
 from app.api.routes.views import UploadedDatasetsView
 from app.domain.datasets import NAME, UploadedDataset
 from app.domain.errors import NameTakenError, QueueFullError
-from app.service.datasets import BYTES_PER_MIB, TooLongError
+from app.service.datasets import TooLongError, too_long
 
 MEDIA = ("application/octet-stream", "application/zip", "application/x-npz")
 SILENCE_S = 60.0  # for which a body that has begun may pause
+# Four clients that send a byte now and then would hold every place for as long as they like. A slow
+# line has more: ADSL's upward 1 Mbit/s are 122 KiB/s. At this rate 256 MiB take 68 minutes.
+MIN_BYTES_PER_S = 64 * 2**10
 
 router = APIRouter(tags=["datasets"])
 
@@ -48,9 +52,17 @@ UPLOAD = {
     },
 }
 TAKEN = (KINDS[NameTakenError], "The name stands for other data: delete those first")
-TOO_LONG = (HTTP_KINDS[413], "The file is longer than `TRAINWATT_MAX_DATASET_MIB` allows")
+TOO_LONG = (
+    HTTP_KINDS[413],
+    "The file is longer than `TRAINWATT_MAX_DATASET_MIB` allows, or all data sets with it are "
+    "longer than `TRAINWATT_MAX_DATASETS_TOTAL_MIB` allows: delete one first",
+)
 OTHER_MEDIA = (HTTP_KINDS[415], f"The body is not sent as {', '.join(MEDIA)}")
-SILENT = (HTTP_KINDS[408], f"Nothing more of the body came for {SILENCE_S:g} s")
+SLOW = (
+    HTTP_KINDS[408],
+    f"Nothing more of the body came for {SILENCE_S:g} s, or in more than {SILENCE_S:g} s less than "
+    f"{MIN_BYTES_PER_S // 2**10} KiB/s of it",
+)
 MANY = (KINDS[QueueFullError], "Too many data sets are being uploaded; see `Retry-After`")
 
 DatasetName = Annotated[str, Path(pattern=NAME, description="the data set's `name`")]
@@ -65,7 +77,7 @@ DatasetName = Annotated[str, Path(pattern=NAME, description="the data set's `nam
     | {200: {"model": UploadedDataset, "description": "The same bytes have this name already"}}
     | {
         kind.status: docs.documented(kind, words)
-        for kind, words in (SILENT, TAKEN, TOO_LONG, OTHER_MEDIA, MANY)
+        for kind, words in (SLOW, TAKEN, TOO_LONG, OTHER_MEDIA, MANY)
     },
     openapi_extra=UPLOAD,
 )
@@ -80,16 +92,14 @@ async def upload_dataset(
     part of its own a tenth is tested on; a tenth is validated on. Samples of uint8 are scaled to
     0..1; others are taken as they are, in float32.
     """
-    limit = service.max_dataset_bytes
-    too_long = HTTPException(413, f"The file is longer than {limit // BYTES_PER_MIB} MiB.")
     _check_media(request)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > limit:
-        raise too_long  # without waiting for it
     try:
+        if announced.isdecimal() and int(announced[:20]) > service.max_dataset_bytes:
+            raise too_long(service.max_dataset_bytes)  # without waiting for it
         made, new = await service.upload(asked.name, _chunks(request))
-    except TooLongError:
-        raise too_long from None
+    except TooLongError as error:
+        raise HTTPException(413, str(error)) from error
     return JSONResponse(
         made.model_dump(mode="json"),
         status_code=201 if new else 200,
@@ -147,17 +157,29 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     """The body as it comes.
 
     Raises:
-        HTTPException: nothing more of it has come for `SILENCE_S` (408).
+        HTTPException: nothing more of it has come for `SILENCE_S`, or all of it comes too slowly
+            (408).
     """
-    stream = request.stream()
+    stream, received_bytes, waited_s = request.stream(), 0, 0.0
     while True:
+        left_s = SILENCE_S + received_bytes / MIN_BYTES_PER_S - waited_s
+        since_s = time.monotonic()
         try:
-            async with asyncio.timeout(SILENCE_S):
+            async with asyncio.timeout(min(SILENCE_S, left_s)):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise HTTPException(
-                408, f"Nothing more of the file came for {SILENCE_S:g} s."
-            ) from None
+            raise HTTPException(408, _late(received_bytes, left_s, waited_s)) from None
+        waited_s += time.monotonic() - since_s  # for the client, not for our disk
         if chunk is None:
             return
+        received_bytes += len(chunk)
         yield chunk
+
+
+def _late(received_bytes: int, left_s: float, waited_s: float) -> str:
+    if left_s >= SILENCE_S:
+        return f"Nothing more of the file came for {SILENCE_S:g} s."
+    return (
+        f"The file comes too slowly: expected {MIN_BYTES_PER_S // 2**10} KiB/s or more after "
+        f"{SILENCE_S:g} s, received {received_bytes:,} bytes in {waited_s + max(0, left_s):.0f} s."
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -13,6 +14,7 @@ from app.api.routes import datasets
 from app.api.routes.views import UploadedDatasetsView, WorkloadsView
 from app.domain.datasets import UploadedDataset
 from app.service import Service
+from app.service.datasets import MAX_UPLOADS
 from app.settings import Settings
 
 TYPE = {"Content-Type": "application/octet-stream"}
@@ -29,7 +31,9 @@ def npz(samples=120):
 def app(store, tmp_path):
     @asynccontextmanager
     async def open_service():
-        yield Service(store, Settings(data_dir=tmp_path, max_dataset_mib=1))
+        yield Service(
+            store, Settings(data_dir=tmp_path, max_dataset_mib=1, max_datasets_total_mib=1)
+        )
 
     return create_app(open_service)
 
@@ -147,6 +151,71 @@ async def test_a_body_that_does_not_come(client, monkeypatch):
     answer = await client.post("/v1/datasets", params={"name": "a"}, headers=TYPE, content=silent())
     assert answer.status_code == 408
     assert answer.json()["type"] == "urn:trainwatt:problem:request-timeout"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass only when a test says so."""
+    seconds = [0.0]
+    monkeypatch.setattr(datasets, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    return seconds
+
+
+async def test_a_body_that_comes_too_slowly_gives_its_place_up(client, upload, clock):
+    async def slow():
+        while True:
+            await asyncio.sleep(0)
+            clock[0] += 10 / MAX_UPLOADS  # each of them sends a byte every ten seconds
+            yield b"K"
+
+    answers = await asyncio.gather(*(upload(f"n{n}", slow()) for n in range(MAX_UPLOADS)))
+    for answer in answers:
+        assert answer.status_code == 408
+        assert "comes too slowly: expected 64 KiB/s or more after 60 s" in answer.json()["detail"]
+    assert (await upload()).status_code == 201
+
+
+async def test_a_body_may_take_long_at_the_least_rate(client, clock):
+    whole = npz()
+
+    async def steady():
+        for at in range(0, len(whole), 512):
+            await asyncio.sleep(0)
+            clock[0] += 500
+            yield whole[at : at + 512]
+
+    async def send(name):
+        given = {"params": {"name": name}, "headers": TYPE}
+        return await client.post("/v1/datasets", content=steady(), **given)
+
+    assert (await send("slow")).status_code == 408
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "MIN_BYTES_PER_S", 1)
+        assert (await send("steady")).status_code == 201
+
+
+async def test_the_time_that_the_service_takes_is_not_the_bodys(clock):
+    class Sent:
+        async def stream(self):
+            for _ in range(3):
+                await asyncio.sleep(0)
+                yield b"K"
+
+    async for _ in datasets._chunks(Sent()):
+        clock[0] += 1000
+
+
+async def test_all_data_sets_together_are_bounded(client, upload):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 4000), dtype=np.uint8)
+    file = io.BytesIO()
+    np.savez(file, x_train=noise, y_train=np.arange(120) % 2)
+    for name in ("one", "two"):
+        assert (await upload(name, file.getvalue())).status_code == 201
+    answer = await upload("three", file.getvalue())
+    assert answer.status_code == 413
+    assert "delete one first" in answer.json()["detail"]
+    assert (await client.delete("/v1/datasets/one")).status_code == 204
+    assert (await upload("three", file.getvalue())).status_code == 201
 
 
 def test_a_long_file_is_refused_over_real_http(app, serving):

@@ -4,6 +4,7 @@ Each is shorter than the megabyte that the service takes which they are sent to;
 four.
 """
 
+import gzip
 import io
 import pickle
 import struct
@@ -130,6 +131,11 @@ def claims_shape(shape):
     return header(text.ljust(118) + b"\n", data=b"\0" * 8)
 
 
+def written(text, version=b"\x01\x00"):
+    """Sound samples behind a header that numpy itself does not read."""
+    return npz(header(text.ljust(117).encode("latin-1") + b"\n", version, X.tobytes()))
+
+
 def with_value(value, dtype=np.float32):
     x = X.astype(dtype)
     x[17, 1, 2] = value
@@ -153,11 +159,11 @@ def code_as_header():
     return npz(header(b"{'descr': __import__('os').abort(), 'shape': (1,)}"))
 
 
-MEMBERS = "the members x_train.npy and y_train.npy"
+ARRAYS = "the arrays x_train and y_train"
 PLAIN = "the header of a plain array"
 NPZ = "an .npz file of numpy"
 SOUND = "a sound member of a zip"
-X_TRAIN, Y_TRAIN, X_TEST, Y_TEST = "x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy"
+X_TRAIN, Y_TRAIN, X_TEST, Y_TEST = "x_train", "y_train", "x_test", "y_test"
 FINITE = "finite values that float32 can hold"
 AXES = "samples of 1 to 3 axes, each of 1 to 4096"
 
@@ -165,19 +171,22 @@ AXES = "samples of 1 to 3 axes, each of 1 to 4096"
 CASES = {
     # no archive
     "nothing": (lambda: b"", "body", NPZ, "nothing"),
-    "text": (lambda: b"x,y\n1,2\n", "body", NPZ, "78 2c 79 0a"),
-    "pickle": (lambda: pickle.dumps(Runs()), "body", NPZ, "80 04 95"),
-    "bare_array": (lambda: npy(X), "body", NPZ, "93 4e 55 4d"),
-    "empty_archive": (archive, "body", NPZ, "50 4b 05 06"),
-    "behind_another_file": (lambda: b"GIF89a" + npz(), "body", NPZ, "47 49 46 38"),
+    "text": (lambda: b"x,y\n1,2\n", "body", NPZ, "begins with b'x,y\\n'"),
+    "pickle": (lambda: pickle.dumps(Runs()), "body", NPZ, "a pickle"),
+    "bare_array": (lambda: npy(X), "body", NPZ, "a single .npy array"),
+    "hdf5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(88), "body", NPZ, "an HDF5 file"),
+    "parquet": (lambda: b"PAR1" + bytes(8) + b"PAR1", "body", NPZ, "a Parquet file"),
+    "gzip": (lambda: gzip.compress(npz()), "body", NPZ, "a file packed by gzip"),
+    "empty_archive": (archive, "body", NPZ, "a zip without a file"),
+    "behind_another_file": (lambda: b"GIF89a" + npz(), "body", NPZ, "begins with b'GIF8'"),
     "cut_short": (lambda: npz()[:-30], "body", NPZ, "not a zip file"),
     "only_its_begin": (lambda: b"PK\x03\x04" * 40, "body", NPZ, "not a zip file"),
     "list_too_long": (quoted_list_too_long, "body", NPZ, "Bad offset"),
     "nine_thousand_members": (
         lambda: archive(*((f"{n}", b"") for n in range(9000)), method=zipfile.ZIP_STORED),
         "body",
-        MEMBERS,
-        "'7', '…'",
+        ARRAYS,
+        "'7 (no .npy file)', '…'",
     ),
     # bombs
     "bomb": (
@@ -190,36 +199,37 @@ CASES = {
     "size_too_small": (size_too_small, X_TRAIN, SOUND, "Bad CRC-32"),
     "overlapping": (overlapping, Y_TRAIN, SOUND, "differ"),
     # members
-    "path_upwards": (lambda: named("../x_train.npy"), "body", MEMBERS, "../x_train.npy"),
-    "path_absolute": (lambda: named("/x_train.npy"), "body", MEMBERS, "/x_train.npy"),
-    "path_of_windows": (lambda: named("C:\\x_train.npy"), "body", MEMBERS, "x_train.npy"),
-    "folder": (lambda: named("x_train.npy/"), "body", MEMBERS, "x_train.npy/"),
+    "path_upwards": (lambda: named("../x_train.npy"), "body", ARRAYS, "../x_train"),
+    "path_absolute": (lambda: named("/x_train.npy"), "body", ARRAYS, "/x_train"),
+    "path_of_windows": (lambda: named("C:\\x_train.npy"), "body", ARRAYS, "C:\\\\x_train"),
+    "folder": (lambda: named("x_train.npy/"), "body", ARRAYS, "x_train.npy/"),
     "nul_in_a_name": (
         lambda: named("x_train.npyQ.exe").replace(b"npyQ.exe", b"npy\0.exe"),
         "body",
-        MEMBERS,
+        ARRAYS,
         "x_train.npy",
     ),
-    "cyrillic_name": (lambda: named("х_train.npy"), "body", MEMBERS, "х_train.npy"),  # noqa: RUF001
-    "upper_case_name": (lambda: named("X_TRAIN.NPY"), "body", MEMBERS, "X_TRAIN.NPY"),
-    "further_member": (lambda: npz(x_more=X), "body", MEMBERS, "x_more.npy"),
+    "cyrillic_name": (lambda: named("х_train.npy"), "body", ARRAYS, "х_train"),  # noqa: RUF001
+    "upper_case_name": (lambda: named("X_TRAIN.NPY"), "body", ARRAYS, "X_TRAIN.NPY"),
+    "further_member": (lambda: npz(x_more=X), "body", ARRAYS, "'x_more'"),
     "twice": (
         lambda: npz().replace(b"y_train", b"x_train"),
         "body",
-        MEMBERS,
-        "['x_train.npy', 'x_train.npy']",
+        ARRAYS,
+        "['x_train', 'x_train']",
     ),
-    "no_labels": (lambda: archive((X_TRAIN, npy(X))), "body", MEMBERS, "['x_train.npy']"),
-    "test_without_labels": (lambda: npz(x_test=X), "body", MEMBERS, "x_test.npy"),
+    "no_labels": (lambda: archive(("x_train.npy", npy(X))), "body", ARRAYS, "['x_train']"),
+    "not_named_by_numpy": (lambda: named("x_train"), "body", ARRAYS, "x_train (no .npy file)"),
+    "test_without_labels": (lambda: npz(x_test=X), "body", ARRAYS, "'x_test'"),
     "encrypted": (encrypted, X_TRAIN, "no encryption", "an encrypted member"),
     "bzip2": (
-        lambda: archive((X_TRAIN, npy(X)), (Y_TRAIN, npy(Y)), method=zipfile.ZIP_BZIP2),
+        lambda: archive(("x_train.npy", npy(X)), ("y_train.npy", npy(Y)), method=zipfile.ZIP_BZIP2),
         X_TRAIN,
         "stored or deflated",
         "compression method 12",
     ),
     "lzma": (
-        lambda: archive((X_TRAIN, npy(X)), (Y_TRAIN, npy(Y)), method=zipfile.ZIP_LZMA),
+        lambda: archive(("x_train.npy", npy(X)), ("y_train.npy", npy(Y)), method=zipfile.ZIP_LZMA),
         X_TRAIN,
         "stored or deflated",
         "compression method 14",
@@ -233,7 +243,7 @@ CASES = {
     "corrupt": (corrupt, X_TRAIN, SOUND, "decompressing"),
     "wrong_checksum": (wrong_checksum, X_TRAIN, SOUND, "Bad CRC-32"),
     # headers
-    "objects": (pickled, X_TRAIN, "a dtype of float16, 32 or 64", "|O"),
+    "objects": (pickled, X_TRAIN, "a dtype of float16, 32 or 64", "Python objects ('|O')"),
     "pickle_as_a_member": (
         lambda: npz(pickle.dumps(Runs())),
         X_TRAIN,
@@ -247,8 +257,13 @@ CASES = {
         PLAIN,
         "('a', '<f4')",
     ),
-    "text_array": (lambda: npz(np.array(["a"] * 40)), X_TRAIN, "a dtype of", "<U1"),
-    "complex": (lambda: npz(X.astype(np.complex64)), X_TRAIN, "a dtype of", "<c8"),
+    "text_array": (lambda: npz(np.array(["a"] * 40)), X_TRAIN, "a dtype of", "text ('<U1')"),
+    "complex": (
+        lambda: npz(X.astype(np.complex64)),
+        X_TRAIN,
+        "a dtype of",
+        "complex numbers ('<c8')",
+    ),
     "moments": (lambda: npz(np.zeros((40, 2), "M8[s]")), X_TRAIN, "a dtype of", "<M8[s]"),
     "long_double": (lambda: npz(X.astype(np.longdouble)), X_TRAIN, "a dtype of", "<f16"),
     "version_9": (
@@ -276,6 +291,38 @@ CASES = {
         "bytes for float32",
         "137",
     ),
+    "shape_that_is_no_tuple": (
+        lambda: written("{'descr': '<f4', 'fortran_order': False, 'shape': (240)}"),
+        X_TRAIN,
+        "a shape of whole numbers as Python writes it, (240, 8) or (240,)",
+        "'(240)'",
+    ),
+    "shape_with_a_leading_zero": (
+        lambda: written("{'descr': '<f4', 'fortran_order': False, 'shape': (040, 2, 3)}"),
+        X_TRAIN,
+        "a shape of whole numbers",
+        "'(040, 2, 3)'",
+    ),
+    "shape_of_python_2_in_version_3": (
+        lambda: written(
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (40L, 2L, 3L)}", b"\x03\x00"
+        ),
+        X_TRAIN,
+        "a shape of whole numbers",
+        "'(40L, 2L, 3L)'",
+    ),
+    "blank_that_is_none": (
+        lambda: written("{'descr': '<f4',\xa0'fortran_order': False, 'shape': (40, 2, 3)}"),
+        X_TRAIN,
+        PLAIN,
+        "xa0",
+    ),
+    "mixed_quotes": (
+        lambda: written("{'descr\": '<f4', 'fortran_order': False, 'shape': (40, 2, 3)}"),
+        X_TRAIN,
+        PLAIN,
+        "descr",
+    ),
     "shape_negative": (lambda: npz(claims_shape("(-40, 6)")), X_TRAIN, PLAIN, "-40"),
     "shape_of_text": (lambda: npz(claims_shape("'40'")), X_TRAIN, PLAIN, "'40'"),
     "shape_too_small": (lambda: npz(claims_shape("(1, 1)")), X_TRAIN, "133 bytes", "137"),
@@ -293,22 +340,40 @@ CASES = {
         "one integer a sample, its class",
         "uint8 of shape 40 × 2",  # noqa: RUF001
     ),
+    "labels_as_text": (
+        lambda: npz(X, np.array(["cat", "dog"])[Y]),
+        Y_TRAIN,
+        "one integer a sample, its class from 0 on: np.unique(y, return_inverse=True)[1] numbers",
+        "text ('<U3')",
+    ),
+    "labels_as_objects_in_the_test": (
+        lambda: npz(x_test=X, y_test=npy(Y.astype(object), allow_pickle=True)),
+        Y_TEST,
+        "one integer a sample, its class from 0 on",
+        "Python objects ('|O')",
+    ),
+    "labels_as_bools": (
+        lambda: npz(X, Y.astype(bool)),
+        Y_TRAIN,
+        "one integer a sample, its class from 0 on: np.unique",
+        "bool of shape 40",
+    ),
     "labels_as_floats": (
         lambda: npz(X, Y.astype(float)),
         Y_TRAIN,
-        "one integer a sample, its class",
+        "one integer a sample, its class from 0 on: np.unique",
         "float64 of shape 40",
     ),
     "test_of_another_shape": (
         lambda: npz(x_test=X.reshape(40, 6), y_test=Y),
         X_TEST,
-        "samples of 2 × 3 of float32, as in x_train.npy",  # noqa: RUF001
+        "samples of 2 × 3 of float32, as in x_train",  # noqa: RUF001
         "6 of float32",
     ),
     "test_of_another_dtype": (
         lambda: npz(x_test=X.astype(np.uint8), y_test=Y),
         X_TEST,
-        "of float32, as in x_train.npy",
+        "of float32, as in x_train",
         "of uint8",
     ),
     # values
