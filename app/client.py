@@ -355,6 +355,27 @@ class Client:
         rows = tuple(parse(ReportRow, item) for item in page["items"])
         return RowList(items=rows, next_cursor=page.get("next_cursor"))
 
+    def export(self, job_id: str, name: str, **params: str | float | None) -> str:
+        """The report of a final job in another one's format.
+
+        Args:
+            job_id: the job.
+            name: `codecarbon`, `model-card`, `sci` or `statement`.
+            params: with what it is evaluated, as in `report`; of `sci`, `unit` and `embodied_g`.
+
+        Raises:
+            NotFoundError: there is no such job, or no such format.
+            StateError: the job is not final.
+            SpecError: a parameter does not hold.
+            UnavailableError: the service does not answer.
+        """
+        given = {key: value for key, value in params.items() if value is not None}
+        with self._reachable():
+            response = self._http.get(
+                f"{job_path(job_id)}/exports/{quote(name, safe='')}", params=given
+            )
+        return response.text if response.is_success else str(self._answer(response))
+
     def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """The raw readings of an attempt of a job, the newest where none is named.
 

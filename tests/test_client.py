@@ -75,6 +75,19 @@ def test_rows_of_reports_page_by_page(client):
         client.readings(last.items[0].job_id, attempt=1)
 
 
+def test_a_report_in_another_ones_format(client):
+    job = client.submit(SPEC)
+    with pytest.raises(StateError):
+        client.export(job.id, "statement")
+    client.cancel(job.id)
+    assert client.export(job.id, "statement").startswith("# Energy statement")
+    assert '"functional_unit": "epoch"' in client.export(job.id, "sci", unit="epoch")
+    with pytest.raises(SpecError):
+        client.export(job.id, "sci", unit="mile")
+    with pytest.raises(NotFoundError):
+        client.export(job.id, "pdf")
+
+
 def test_the_catalogue_hosts_and_readiness(client):
     assert {item["name"] for item in client.workloads()["model_types"]} >= {"cnn", "rnn"}
     assert client.hosts() == ()

@@ -30,6 +30,7 @@ from app.domain.errors import (
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.reports import EnergyReport
+from app.exports.formats import FORMATS
 from app.keys import KEY_FILE, kept_key, needed_key
 from app.ownership import owner
 from app.settings import Settings, load
@@ -322,6 +323,35 @@ def report(
         data = client.call("GET", f"{job_path(job_id)}/report", params=params)
         job = client.get(job_id)
     _show_report(data, job, as_json=as_json)
+
+
+@cli.command()
+def export(
+    job_id: JobId,
+    *,
+    name: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="codecarbon, model-card, sci or statement."),
+    ],
+    country: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Price in this country, as FRA.")
+    ] = None,
+    pue: Annotated[float | None, typer.Option(help="… with this PUE, 1 or more.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of sci: the functional unit, training, epoch or sample.")
+    ] = None,
+    embodied_g: Annotated[
+        float | None, typer.Option(help="Of sci: grams of CO2e of the hardware's making.")
+    ] = None,
+) -> None:
+    """Print the report of a finished job in another one's format."""
+    if name not in FORMATS:
+        raise UsageError(f"--format: expected one of {', '.join(FORMATS)}, received {name!r}")
+    with _client() as client:
+        text = client.export(
+            job_id, name, country_iso_code=country, pue=pue, unit=unit, embodied_g=embodied_g
+        )
+    sys.stdout.write(text)
 
 
 @cli.command()

@@ -109,6 +109,7 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("post", "/v1/jobs/{job_id}/cancel"): "cancel_job",
         ("get", "/v1/jobs/{job_id}/events"): "follow_job",
         ("get", "/v1/jobs/{job_id}/report"): "get_report",
+        ("get", "/v1/jobs/{job_id}/exports/{name}"): "export_report",
         ("get", "/v1/jobs/{job_id}/readings"): "get_readings",
         ("get", "/v1/reports"): "list_reports",
         ("post", "/v1/datasets"): "upload_dataset",

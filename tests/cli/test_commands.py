@@ -226,6 +226,20 @@ def test_every_wrong_field_has_its_line(trainwatt):
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["epochs:", "batch_size:"]
 
 
+def test_a_report_in_another_ones_format(trainwatt, job_id):
+    early = trainwatt("export", job_id, "--format", "statement")
+    assert (early.returncode, early.stdout) == (2, "")
+    trainwatt("cancel", job_id)
+    told = trainwatt("export", job_id, "--format", "statement")
+    assert told.returncode == 0
+    assert told.stdout.startswith("# Energy statement\n")
+    found = trainwatt("export", job_id, "--format", "sci", "--unit", "epoch", "--embodied-g", "5")
+    assert json.loads(found.stdout)["embodied"]["value"] == 5
+    unknown = trainwatt("export", job_id, "--format", "pdf")
+    assert unknown.returncode == 2
+    assert "codecarbon, model-card, sci, statement" in unknown.stderr
+
+
 def test_a_price_that_cannot_be_had_is_wrong_use(trainwatt, job_id):
     trainwatt("cancel", job_id)
     done = trainwatt("report", job_id, "--country", "XXX")

@@ -12,6 +12,7 @@ from app.api.validation import validated
 from app.domain.errors import SpecError
 from app.domain.evaluation import Evaluation
 from app.domain.reports import EnergyReport
+from app.exports.formats import FORMATS
 from app.service import Service
 from app.web import charts
 from app.web.forms import filled, refuse_foreign
@@ -42,6 +43,7 @@ async def job(request: Request, service: Serving, job_id: JobId) -> Response:
         given=given,
         wrong=wrong,
         sets=list(SETS),
+        formats=FORMATS,
         ways=snippets(found.spec, str(request.base_url).rstrip("/"), key=request.app.state.keyed),
         stuck=await service.stuck(found),
     )
