@@ -30,7 +30,7 @@ SETTINGS = {
     "TRAINWATT_HEARTBEAT_S": "0.5",
     "TRAINWATT_SWEEP_INTERVAL_S": "0.5",
 }
-SPEC = {"model_type": "cnn", "size": "tiny", "epochs": 40, "dataset": {"name": "digits"}}
+SPEC = {"model_type": "cnn", "size": "tiny", "epochs": 25, "dataset": {"name": "digits"}}
 CALIBRATION_JOBS = 3
 FINAL_S = 120.0  # in which a job is final whatever was hit; nothing here is judged by time
 POLL_S = 0.05

@@ -13,19 +13,37 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, Any, BinaryIO
 
 from app.domain.errors import FieldError, SpecError
 from app.workloads.datasets import MIN_OF_A_CLASS, Split, split
-from app.workloads.npy import MAX_HEADER_BYTES, PREFIX_BYTES, Header, NpyError, read_header
-
-TRAINING = ("x_train.npy", "y_train.npy")
-TEST = ("x_test.npy", "y_test.npy")
-MEMBERS = (
-    "the members x_train.npy and y_train.npy and, for a test part of its own, x_test.npy and "
-    "y_test.npy, each once"
+from app.workloads.npy import (
+    MAGIC,
+    MAX_HEADER_BYTES,
+    PREFIX_BYTES,
+    DtypeError,
+    Header,
+    NpyError,
+    read_header,
 )
-NPZ = "an .npz file of numpy (a zip of .npy files)"
+
+TRAINING = ("x_train", "y_train")
+TEST = ("x_test", "y_test")
+SUFFIX = ".npy"  # which numpy gives to an array's name in the archive
+ARRAYS = "the arrays x_train and y_train and, for a test part of its own, x_test and y_test"
+NPZ = "an .npz file of numpy, as np.savez_compressed(file, x_train=…, y_train=…) writes it"
+LABELS = "one integer a sample, its class from 0 on"
+NUMBERED = f"{LABELS}: np.unique(y, return_inverse=True)[1] numbers classes of any kind"
+BEGIN = b"PK\x03\x04"
+OTHERS = {  # what else is sent for an .npz, by its first bytes
+    MAGIC: "a single .npy array",
+    b"\x89HDF\r\n": "an HDF5 file",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a file packed by gzip",
+    b"\x80": "a pickle",
+    b"PK\x05\x06": "a zip without a file",
+}
 
 UNPACKED_TIMES = 4  # how much longer than the longest upload all arrays together may be
 CHUNK_BYTES = 2**20
@@ -47,12 +65,14 @@ UNSOUND = (
     OverflowError,
 )
 FLOATS = {2: "e", 4: "f", 8: "d"}  # as struct has them
-# First bytes of values that are finite and in float32's range for certain, by the bytes of a value;
-# of the others, infinity and NaN among them, each is looked at.
+# First bytes of values that are finite and in float32's range for certain, by the bytes of a value.
 ORDINARY = {
     size: bytes(byte for byte in range(256) if byte & 0x7F < limit)
     for size, limit in {2: 0x7C, 4: 0x7F, 8: 0x47}.items()
 }
+# The bits of the largest value that is finite and that float32 holds, by the bytes of a value.
+LARGEST = {2: 0x7BFF, 4: 0x7F7F_FFFF, 8: 0x47EF_FFFF_E000_0000}
+PIECE_BYTES = 2**16  # of values that are compared at once
 INTEGERS = {1: "b", 2: "h", 4: "i", 8: "q"}  # as array has them
 
 
@@ -83,10 +103,10 @@ def inspect(file: BinaryIO, *, max_bytes: int) -> Content:
         max_bytes: the longest upload; all arrays together may be `UNPACKED_TIMES` as long.
 
     Raises:
-        SpecError: it is no data set that can be trained on; the field is `body`, or the member.
+        SpecError: it is no data set that can be trained on; the field is `body`, or the array.
     """
-    if (begin := _begin(file)) != b"PK\x03\x04":
-        raise _refused("body", NPZ, begin.hex(" ") or "nothing")
+    if not (begin := _begin(file)).startswith(BEGIN):
+        raise _refused("body", NPZ, _other(begin))
     with _sound("body", NPZ), zipfile.ZipFile(_Bounded(file)) as archive:
         infos = _members(archive, UNPACKED_TIMES * max_bytes)
         headers = {name: _header(archive, info) for name, info in infos.items()}
@@ -136,22 +156,29 @@ def _sound(field: str, expected: str) -> Iterator[None]:
 
 def _begin(file: BinaryIO) -> bytes:
     file.seek(0)
-    return file.read(4)
+    return file.read(max(map(len, OTHERS)))
+
+
+def _other(begin: bytes) -> str:
+    known = (words for magic, words in OTHERS.items() if begin.startswith(magic))
+    return next(known, f"a file that begins with {begin[:4]!r}" if begin else "nothing")
 
 
 def _members(archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by name, as far as the list of the archive tells."""
+    """The members by their arrays' names, as far as the list of the archive tells."""
     infos = archive.infolist()
-    names = [info.orig_filename for info in infos]
+    files = [info.orig_filename for info in infos]
+    names = [_array(file) for file in files]
     known = sorted(names) in (sorted(TRAINING), sorted(TRAINING + TEST))
-    if not known or names != [info.filename for info in infos]:
-        raise _refused("body", MEMBERS, names[:9])
+    if not known or files != [info.filename for info in infos]:
+        raise _refused("body", f"{ARRAYS}, each once", names[:9])
     for info in infos:
         if info.flag_bits & 0x1:
-            raise _refused(info.filename, "no encryption", "an encrypted member")
+            raise _refused(_array(info.filename), "no encryption", "an encrypted member")
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             method = f"compression method {info.compress_type}"
-            raise _refused(info.filename, "a member that is stored or deflated", method)
+            expected = "a member that is stored or deflated"
+            raise _refused(_array(info.filename), expected, method)
     unpacked = sum(info.file_size for info in infos)
     if unpacked > max_bytes:
         expected = f"at most {max_bytes:,} bytes of arrays once they are unpacked"
@@ -159,24 +186,32 @@ def _members(archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipI
     return dict(zip(names, infos, strict=True))
 
 
+def _array(file: str) -> str:
+    """What the user calls the array that lies in a file of the archive."""
+    return file.removesuffix(SUFFIX) if file.endswith(SUFFIX) else f"{file} (no {SUFFIX} file)"
+
+
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
+    name = _array(info.filename)
     with _opened(archive, info) as member:
         start = member.read(PREFIX_BYTES + MAX_HEADER_BYTES)
     try:
         header = read_header(start)
     except NpyError as error:
         expected, _, received = str(error).removeprefix("expected ").partition(", received ")
-        raise _refused(info.filename, expected, received) from error
+        if isinstance(error, DtypeError) and name in {TRAINING[1], TEST[1]}:
+            expected = NUMBERED
+        raise _refused(name, expected, received) from error
     long = header.data_at + header.data_bytes
     if long != info.file_size:
         expected = f"{long:,} bytes for {header.dtype} of shape {_by(header.shape)}"
-        raise _refused(info.filename, expected, info.file_size)
+        raise _refused(name, expected, info.file_size)
     return header
 
 
 @contextmanager
 def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    with _sound(info.filename, "a sound member of a zip"), archive.open(info) as member:
+    with _sound(_array(info.filename), "a sound member of a zip"), archive.open(info) as member:
         yield member
 
 
@@ -198,7 +233,7 @@ def _check_pair(x: str, samples: Header, y: str, labels: Header) -> None:
     if not 1 <= samples.shape[0] <= MAX_SAMPLES:
         raise _refused(x, f"1 to {MAX_SAMPLES:,} samples", samples.shape[0])
     if labels.kind not in "iu" or len(labels.shape) != 1:
-        expected = "one integer a sample, its class"
+        expected = NUMBERED if len(labels.shape) == 1 else LABELS
         raise _refused(y, expected, f"{labels.dtype} of shape {_by(labels.shape)}")
     if labels.shape[0] != samples.shape[0]:
         raise _refused(y, f"{samples.shape[0]:,} labels, one a sample", labels.shape[0])
@@ -208,7 +243,7 @@ def _check_samples(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Head
     expected = "finite values that float32 can hold" if header.kind == "f" else "0 or 1 in a bool"
     for data in _values(archive, info, header):
         if (odd := _odd(header, data)) is not None:
-            raise _refused(info.filename, expected, odd)
+            raise _refused(_array(info.filename), expected, odd)
 
 
 def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> Iterator[bytes]:
@@ -230,16 +265,43 @@ def _odd(header: Header, data: bytes) -> str | None:
     if header.kind == "b":
         others = data.translate(None, b"\0\1")
         return str(others[0]) if others else None
-    if header.kind != "f":
-        return None
-    signs_and_exponents = data[
-        0 if header.big_endian else header.item_bytes - 1 :: header.item_bytes
-    ]
-    if not signs_and_exponents.translate(None, ORDINARY[header.item_bytes]):
-        return None
+    if header.kind == "f" and not _ordinary(header, data):
+        for at in range(0, len(data), PIECE_BYTES):
+            if _beyond(header, data[at : at + PIECE_BYTES]):
+                return _first_beyond(header, data[at : at + PIECE_BYTES])
+    return None
+
+
+def _ordinary(header: Header, data: bytes) -> bool:
+    """Whether the bytes with the signs and exponents tell already that all values can be held."""
+    first = 0 if header.big_endian else header.item_bytes - 1
+    return not data[first :: header.item_bytes].translate(None, ORDINARY[header.item_bytes])
+
+
+def _beyond(header: Header, piece: bytes) -> bool:
+    """Whether a value is not finite, or beyond float32's range.
+
+    Without its sign a float is ordered as the whole number of its bits is. So the piece is taken as
+    one long number of such numbers, and to each is added what the largest lacks to the bit of its
+    sign: that bit is set where a value was larger.
+    """
+    sign = 1 << 8 * header.item_bytes - 1
+    values = int.from_bytes(piece, "big" if header.big_endian else "little")
+    sizes = values & _repeated(sign - 1, header.item_bytes)
+    lacking = _repeated(sign - 1 - LARGEST[header.item_bytes], header.item_bytes)
+    return (sizes + lacking) & _repeated(sign, header.item_bytes) != 0
+
+
+@cache
+def _repeated(bits: int, item_bytes: int) -> int:
+    """The same bits for every value of a piece."""
+    return int.from_bytes(bits.to_bytes(item_bytes) * (PIECE_BYTES // item_bytes))
+
+
+def _first_beyond(header: Header, piece: bytes) -> str:
     code = f"{'>' if header.big_endian else '<'}{FLOATS[header.item_bytes]}"
-    values = (value for (value,) in struct.iter_unpack(code, data))
-    return next((str(value) for value in values if not abs(value) <= FLOAT32_MAX), None)
+    values = (value for (value,) in struct.iter_unpack(code, piece))
+    return next(str(value) for value in values if not abs(value) <= FLOAT32_MAX)
 
 
 def _numbers(code: str, header: Header, data: bytes) -> "array[Any]":
@@ -258,7 +320,9 @@ def _labels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> 
         least, most = min(labels), max(labels)
         if least < 0 or most >= MAX_CLASSES:
             odd = least if least < 0 else most
-            raise _refused(info.filename, f"classes from 0 to at most {MAX_CLASSES - 1}", odd)
+            raise _refused(
+                _array(info.filename), f"classes from 0 to at most {MAX_CLASSES - 1}", odd
+            )
         counts.update(labels)
     return counts
 

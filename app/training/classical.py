@@ -11,6 +11,7 @@ from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import SGDClassifier
 from threadpoolctl import threadpool_limits
 
+from app.domain.errors import TrainingError
 from app.domain.specs import JobSpec
 from app.training.course import Course, OnProgress, Score
 from app.training.data import Data, Floats, Labels, Part
@@ -46,6 +47,9 @@ def train(spec: JobSpec, settings: Settings, data: Data, course: Course) -> None
 
     The loss and accuracy of an epoch's own samples are not told: scikit-learn does not keep them,
     and to compute them again would cost energy that is not the training's.
+
+    Raises:
+        TrainingError: the samples are too large to compute with (code `diverged`).
     """
     with threadpool_limits(settings.threads):
         model = CLASSIFIERS[spec.model_type](spec, settings, data)
@@ -72,7 +76,11 @@ class SupportVectorMachine:
     """
 
     def __init__(self, spec: JobSpec, settings: Settings, data: Data) -> None:
-        """Compute the features; no machine is trained yet."""
+        """Compute the features; no machine is trained yet.
+
+        Raises:
+            TrainingError: they are not finite (code `diverged`).
+        """
         self._seed = spec.seed
         self._classes = datasets.facts(spec.dataset).classes
         self._training, self._validation, self._test = mapped(data, svm.features(spec), spec.seed)
@@ -185,16 +193,34 @@ def mapped(data: Data, blocks: tuple[int, ...], seed: int) -> tuple[Part, Part, 
 
     Returns:
         Parts whose x is (samples, blocks[-1]), of mean square norm SQUARED_NORM.
+
+    Raises:
+        TrainingError: the variance or a feature is not finite, as the samples are too large (code
+            `diverged`).
     """
     random = np.random.RandomState(seed)
     parts = [flattened(part).x for part in (data.training, data.validation, data.test)]
+    with np.errstate(over="ignore", invalid="ignore"):  # it is told below
+        spread = parts[0].var()
     for block, units in enumerate(blocks):
         gamma = COMPOSED_GAMMA if block else "scale"
-        sampler = RBFSampler(gamma=gamma, n_components=units, random_state=random).fit(parts[0])
-        parts = [sampler.transform(x) for x in parts]
+        sampler = RBFSampler(gamma=gamma, n_components=units, random_state=random)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sampler.fit(parts[0])
+            parts = [sampler.transform(x) for x in parts]
+    _finite([spread, *parts])
     labels = (data.training.y, data.validation.y, data.test.y)
     training, validation, test = map(_lengthened, parts, labels)
     return training, validation, test
+
+
+def _finite(parts: Iterable[Any]) -> None:
+    if not all(np.isfinite(x).all() for x in parts):
+        raise TrainingError(
+            "the kernel or its features are not finite; expected values whose squares are in "
+            "float32's range: scale your data",
+            code="diverged",
+        )
 
 
 def _lengthened(x: Floats, y: Labels) -> Part:

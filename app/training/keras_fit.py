@@ -107,7 +107,8 @@ def _score(metrics: dict[str, Any]) -> Score:
     loss = float(metrics["loss"])
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss became {loss}; expected a finite number: lower the learning rate",
+            f"the loss became {loss}; expected a finite number: lower the learning rate, "
+            "or scale the data",
             code="diverged",
         )
     return Score(loss=loss, accuracy=float(metrics["accuracy"]))

@@ -184,7 +184,8 @@ def total(results: Iterable[Result], done: Callable[[int], None] = lambda _: Non
         loss += float(result.loss)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss became {loss}; expected a finite number: lower the learning rate",
+                f"the loss became {loss}; expected a finite number: lower the learning rate, "
+                "or scale the data",
                 code="diverged",
             )
         right += int(result.right)

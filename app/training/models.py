@@ -1,6 +1,8 @@
 """A Keras model from a workload's layer data, and its loss and hits for a batch."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -12,6 +14,8 @@ from app.training.recurrent import FusedLSTM, can_be_fused
 from app.workloads.layers import Layer
 
 Floats = NDArray[np.float32]
+
+FRAMES_A_LAYER = 2  # Keras walks from the output to the input by calls within calls, one a layer
 
 
 def build(layers: Iterable[Layer], *, fused: bool = False) -> Any:
@@ -29,7 +33,19 @@ def build(layers: Iterable[Layer], *, fused: bool = False) -> Any:
         dtype = {"dtype": "float32"} if layer is rest[-1] else {}
         made = _class(layer, fused=fused)(**layer.options, **dtype, name=layer.name)
         tensors[layer.name] = made(*read) if layer.kind in SEPARATELY else made(_together(read))
-    return keras.Model(tensors[data.name], tensors[rest[-1].name])
+    with _calls_within_calls(FRAMES_A_LAYER * len(tensors)):
+        return keras.Model(tensors[data.name], tensors[rest[-1].name])
+
+
+@contextmanager
+def _calls_within_calls(more: int) -> Iterator[None]:
+    """Allow so many more than Python does by itself."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + more)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class SinePositionEncoding(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types

@@ -11,16 +11,18 @@ from itertools import count
 from math import prod
 from typing import Any
 
+from app.domain.errors import SpecError
 from app.workloads.keras_arithmetic import Figures, axis
 from app.workloads.keras_fields import refuse
 from app.workloads.keras_graph import Node
-from app.workloads.keras_json import nodes
+from app.workloads.keras_json import named, nodes
 from app.workloads.keras_layers import KNOWN
 from app.workloads.layers import Layer, Shape
 
 MOST_PARAMETERS = 10**9
 MOST_OUTPUT_VALUES = 2**27  # of one layer for one sample
 MOST_FLOPS = 10**15  # of one sample
+SOFTMAX_AXES = 4  # with the batch 5: oneDNN's kernel takes no more
 ANSWERS = ("Dense", "Conv1D")  # whose outputs are taken as logits where they have no activation
 
 
@@ -38,8 +40,16 @@ def layers(given: Any, shape: Shape, classes: int) -> tuple[Layer, ...]:
         classes: of the data.
 
     Raises:
-        SpecError: the model is not one that can be trained here; each field is named.
+        SpecError: the model is not one that can be trained here; each field is named, and the layer
+            that it is of.
     """
+    try:
+        return _layers(given, shape, classes)
+    except SpecError as error:
+        raise SpecError(*(named(given, field) for field in error.errors)) from error
+
+
+def _layers(given: Any, shape: Shape, classes: int) -> tuple[Layer, ...]:
     entry, *rest = nodes(given)
     made = {entry.name: _entry(entry, shape)}
     parameters = flops = 0
@@ -73,6 +83,7 @@ def _forms(shape: Shape) -> list[Shape]:
 
 def _layer(node: Node, sources: tuple[Layer, ...]) -> Layer:
     figures = KNOWN[node.kind].figures(node.place, node.options, sources)
+    _computable(node, figures.output)
     untrained = all(source.untrained for source in sources)
     return Layer(
         name=node.name,
@@ -91,6 +102,13 @@ def _layer(node: Node, sources: tuple[Layer, ...]) -> Layer:
 def _backward(figures: Figures, untrained: bool) -> int:
     """The weights' gradients cost what the products cost; the input's only where it is needed."""
     return figures.forward + figures.inner + (0 if untrained else figures.to_input)
+
+
+def _computable(node: Node, output: Shape) -> None:
+    """What TensorFlow has no kernel for is refused before a job fails of it."""
+    softmax = node.kind == "Softmax" or node.options.get("activation") == "softmax"
+    if softmax and len(output) > SOFTMAX_AXES:
+        refuse(node.place, f"at most {SOFTMAX_AXES} axes for one sample in a softmax", output)
 
 
 def _affordable(place: str, values: int, parameters: int, flops: int) -> None:

@@ -185,13 +185,13 @@ def _fixed(dataset: Dataset) -> tuple[FieldError, ...]:
 def _samples(dataset: Dataset) -> tuple[FieldError, ...]:
     """Every class needs a training sample, and there are only so many."""
     asked = facts(dataset)
-    least = asked.classes
-    if dataset.uploaded is not None:  # its classes may differ in size
+    least, why = asked.classes, "one a class"
+    if dataset.uploaded is not None and dataset.uploaded.min_training_samples > asked.classes:
         least = dataset.uploaded.min_training_samples
+        why = f"of so many the smallest of the {asked.classes:,} classes has one, in its proportion"
     if least <= asked.training_samples <= asked.max_training_samples:
         return ()
     expected = (
-        f"from {least:,} (one a class) to {asked.max_training_samples:,} training samples "
-        f"of {asked.name}"
+        f"from {least:,} ({why}) to {asked.max_training_samples:,} training samples of {asked.name}"
     )
     return (FieldError(field="dataset.samples", expected=expected, received=dataset.samples),)

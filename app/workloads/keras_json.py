@@ -1,18 +1,22 @@
 """The JSON of an own model, compared key by key with what Keras 3 writes for a known model."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from app.domain.errors import FieldError, SpecError
 from app.workloads.keras_fields import Field, anything, fields, float32, mapping, only, refuse
-from app.workloads.keras_graph import Node, in_order, layer_name, reads
-from app.workloads.keras_layers import COMMON, KNOWN, LARGEST_SIDE, MOST_AXES
+from app.workloads.keras_graph import NAME, Node, in_order, layer_name, reads
+from app.workloads.keras_layers import COMMON, INSTEAD, KNOWN, LARGEST_SIDE, MOST_AXES, OPERATIONS
 from app.workloads.layers import Kind
 
 PLACE = "architecture"
+_LAYER = re.compile(r"architecture\.config\.layers\[(\d+)\]")
 MOST_LAYERS = 1_024
 MOST_VALUES = 250_000  # of the whole JSON; 1,024 layers have about 60,000
 DEEPEST = 24  # Keras nests 11 deep
 MOST_ERRORS = 20
+LONG = 200  # characters of what was expected, behind which nobody looks for a name
 
 MODULES = {
     "Sequential": ("keras", "keras.models", "keras.src.models.sequential"),
@@ -73,6 +77,27 @@ def nodes(given: Any) -> list[Node]:
     return in_order(f"{PLACE}.config", found, config if graph else None)
 
 
+def named(given: Any, error: FieldError) -> FieldError:
+    """The error of a layer with the layer's name beside its place, where it has a plain one.
+
+    The name comes first where what was expected is long.
+
+    Args:
+        given: the JSON that the error is about.
+        error: of any field of it.
+    """
+    if not (at := _LAYER.match(error.field)):
+        return error
+    layer = given["config"]["layers"][int(at[1])]
+    config = layer.get("config") if isinstance(layer, dict) else None
+    name = config.get("name") if isinstance(config, dict) else None
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        return error
+    if len(error.expected) > LONG:
+        return replace(error, expected=f"of the layer {name}: {error.expected}")
+    return replace(error, expected=f"{error.expected} (layer {name})")
+
+
 def _bounded(given: Any) -> None:
     """Walk through all values without recursion, and refuse what is too large or too deep."""
     waiting, seen = [(given, 0)], 0
@@ -128,7 +153,8 @@ def _nodes(place: str, given: Any, *, graph: bool) -> list[Node]:
 
 def _node(place: str, given: Any, *, graph: bool, before: str | None) -> Node:
     """A layer of the list; in a sequential model it reads the one before."""
-    kind = _kind(f"{place}.class_name", mapping(place, given).get("class_name"))
+    _no_operation(place, mapping(place, given))
+    kind = _kind(f"{place}.class_name", given.get("class_name"))
     fields(place, given, LAYER_OF_A_GRAPH if graph else ENVELOPE)
     _origin(place, given, LAYER_MODULES, (None,))
     name = layer_name(f"{place}.config.name", given["config"].get("name"))
@@ -145,6 +171,16 @@ def _node(place: str, given: Any, *, graph: bool, before: str | None) -> Node:
         least, most = known.reads
         refuse(f"{place}.inbound_nodes", f"from {least} to {most} inputs of {kind}", len(read))
     return Node(place=place, name=name, kind=kind, options=options, reads=read)
+
+
+def _no_operation(place: str, given: dict[str, Any]) -> None:
+    """What an operator or a function of `keras.ops` left is no layer; some have one instead."""
+    module, class_name = given.get("module"), given.get("class_name")
+    if not isinstance(module, str) or not module.startswith(OPERATIONS):
+        return
+    name = class_name if isinstance(class_name, str) else ""
+    expected = INSTEAD.get(name, "a layer (of those that are supported, none does the same)")
+    refuse(place, f"{expected}, instead of an operator or keras.ops", f"{module}.{name}")
 
 
 def _kind(place: str, class_name: Any) -> Kind:

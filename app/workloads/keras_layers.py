@@ -34,7 +34,7 @@ from app.workloads.layers import Kind
 LARGEST_WIDTH = 65_536  # units, filters, heads
 LARGEST_WINDOW = 1_024  # a side of a kernel or a pooling window, a stride, a padding
 LARGEST_SIDE = 2**27  # of a shape
-MOST_AXES = 8
+MOST_AXES = 7  # with the batch 8: TensorFlow's kernels of ReLU and of most others take no more
 MOST_SOURCES = 64
 
 Fields = Mapping[str, Field]
@@ -359,4 +359,59 @@ KNOWN: Mapping[Kind, Known] = {
         reads=(2, 3),
         apart=True,
     ),
+}
+
+# What stands for an operator or a function of `keras.ops`, by the class that Keras writes for it.
+OPERATIONS = ("keras.src.ops.", "keras.src.activations.", "keras.ops.")  # how their modules begin
+INSTEAD: Mapping[str, str] = {
+    "Add": "layers.Add()([a, b]) for a + b, or layers.Rescaling(1.0, offset=b) with a number b",
+    "Subtract": "layers.Subtract()([a, b]) for a - b, or layers.Rescaling with a number",
+    "Multiply": "layers.Multiply()([a, b]) for a * b, or layers.Rescaling(b) with a number b",
+    "Divide": "layers.Rescaling(1 / b) for a / b with a number b",
+    "TrueDivide": "layers.Rescaling(1 / b) for a / b with a number b",
+    "Negative": "layers.Rescaling(-1.0)(a) for -a",
+    "Square": "layers.Multiply()([a, a]) for the square of a",
+    "Maximum": "layers.Maximum()([a, b])",
+    "Minimum": "layers.Minimum()([a, b])",
+    "Concatenate": "layers.Concatenate()([a, b])",
+    "Mean": "layers.GlobalAveragePooling1D or 2D for a mean over steps, or height and width",
+    "Max": "layers.GlobalMaxPooling1D or 2D for a maximum over steps, or height and width",
+    "MaxPool": "layers.MaxPooling1D or 2D",
+    "AveragePool": "layers.AveragePooling1D or 2D",
+    "DotProductAttention": "layers.MultiHeadAttention",
+    "LayerNorm": "layers.LayerNormalization",
+    "BatchNorm": "layers.BatchNormalization",
+    "Reshape": "layers.Reshape, or layers.Flatten",
+    "ExpandDims": "layers.Reshape",
+    "Squeeze": "layers.Reshape",
+    "Transpose": "layers.Permute",
+    "Swapaxes": "layers.Permute",
+    "Moveaxis": "layers.Permute",
+    "Pad": "layers.ZeroPadding1D or 2D",
+    "Resize": "layers.UpSampling2D",
+    "Relu": "layers.ReLU()(x)",
+    "ReLU": "layers.ReLU()(x)",
+    "LeakyRelu": "layers.LeakyReLU(negative_slope=…)(x)",
+    "Elu": "layers.ELU()(x)",
+    "Softmax": "layers.Softmax()(x)",
+    **{
+        class_name: f'layers.Activation("{name}")(x)'
+        for class_name, name in {
+            "Relu6": "relu6",
+            "Selu": "selu",
+            "Celu": "celu",
+            "Gelu": "gelu",
+            "Silu": "silu",
+            "Softplus": "softplus",
+            "Softsign": "softsign",
+            "LogSoftmax": "log_softmax",
+            "Sigmoid": "sigmoid",
+            "LogSigmoid": "log_sigmoid",
+            "HardSigmoid": "hard_sigmoid",
+            "HardSilu": "hard_silu",
+            "HardTanh": "hard_tanh",
+            "Tanh": "tanh",
+            "Exp": "exponential",
+        }.items()
+    },
 }

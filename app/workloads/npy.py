@@ -2,7 +2,7 @@
 
 The format is numpy's (NEP 1, 2007; `numpy.lib.format`): a magic string, a version, the length of
 the header, and the header as a Python dictionary of three entries. What is taken here is what numpy
-and other writers put there for a plain array of numbers.
+and other writers put there for a plain array of numbers, and nothing that numpy would not read.
 """
 
 import re
@@ -16,17 +16,27 @@ LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
 
 KINDS = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
 NUMBERS = "float16, 32 or 64, an integer of 8 to 64 bits, or bool"
+NO_NUMBERS = {"U": "text", "S": "text", "O": "Python objects", "c": "complex numbers"}
 MAX_SHOWN = 80  # characters of a header that a sentence repeats
 
+LONG_TO = 2  # the last version in which Python 2 wrote whole numbers that end in L
+
+_BLANK = r"[ \t\n]*+"  # no others: Python refuses most of what `\s` matches
 _ENTRY = re.compile(
-    r"""\s*+['"](descr|fortran_order|shape)['"]\s*+:\s*+"""
-    r"""(['"][^'"]*+['"]|True|False|\([0-9L,\s]*+\))\s*+(?:,|\Z)"""
+    rf"""{_BLANK}(['"])(?P<key>descr|fortran_order|shape)\1{_BLANK}:{_BLANK}"""
+    rf"""(?P<value>(['"])[^'"]*+\4|True|False|\([0-9L, \t\n]*+\)){_BLANK}(?:,|\Z)"""
 )
+_SIDE = rf"{_BLANK}(?:0|[1-9][0-9]{{0,17}})L?{_BLANK}"
+_SHAPE = re.compile(rf"\({_BLANK}\)|\((?:{_SIDE},)+(?:{_SIDE}|{_BLANK})\)")
 _BEGINS = {"descr": "'\"", "fortran_order": "TF", "shape": "("}  # how the value of each begins
 
 
 class NpyError(ValueError):
     """The bytes are no header of a plain array; the text says what was expected and received."""
+
+
+class DtypeError(NpyError):
+    """The bytes are a header, but of an array of something else than numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,39 +106,47 @@ def read_header(start: bytes) -> Header:
         kind=kind,
         item_bytes=item_bytes,
         big_endian=order == ">",
-        shape=_shape(found["shape"]),
+        shape=_shape(found["shape"], version=start[6]),
         data_at=end,
     )
 
 
 def _entries(text: str) -> dict[str, str]:
     """The three entries of the dictionary, in any order."""
-    inner = text.strip()[1:-1].strip()
+    whole = text.rstrip("\n").strip(" \t")
+    inner = whole[1:-1].strip(" \t\n")
     entries = list(_ENTRY.finditer(inner))
-    found = {entry[1]: entry[2] for entry in entries if entry[2][0] in _BEGINS[entry[1]]}
-    plain = text.strip() == f"{{{text.strip()[1:-1]}}}" and inner == "".join(e[0] for e in entries)
+    found = {e["key"]: e["value"] for e in entries if e["value"][0] in _BEGINS[e["key"]]}
+    plain = whole == f"{{{whole[1:-1]}}}" and inner == "".join(e[0] for e in entries)
     if not plain or len(entries) != len(_BEGINS) or len(found) != len(_BEGINS):
         raise NpyError(
             "expected the header of a plain array, {'descr': …, 'fortran_order': …, 'shape': …}, "
-            f"received {text.strip()[:MAX_SHOWN]!r}"
+            f"received {whole[:MAX_SHOWN]!r}"
         )
     return found
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    sides = text[1:-1].strip().removesuffix(",").split(",")
-    if sides == [""]:
-        return ()
-    if not all(re.fullmatch(r"\s*\d{1,18}L?\s*", side) for side in sides):
-        raise NpyError(f"expected a shape of whole numbers, received {text[:MAX_SHOWN]!r}")
-    return tuple(int(side.strip().removesuffix("L")) for side in sides)
+def _shape(text: str, *, version: int) -> tuple[int, ...]:
+    if not _SHAPE.fullmatch(text) or ("L" in text and version > LONG_TO):
+        raise NpyError(
+            "expected a shape of whole numbers as Python writes it, (240, 8) or (240,), "
+            f"received {text[:MAX_SHOWN]!r}"
+        )
+    return tuple(map(int, re.findall("[0-9]+", text)))
 
 
 def _dtype(descr: str) -> tuple[str, int, str]:
-    known = re.fullmatch(r"([<>|=]?)([fiub])(\d{1,2})", descr)
+    known = re.fullmatch(r"([<>|=]?)([fiub])([1248])", descr)
     if known is None or int(known[3]) not in KINDS[known[2]]:
-        raise NpyError(f"expected a dtype of {NUMBERS}, received {descr[:MAX_SHOWN]!r}")
+        raise DtypeError(f"expected a dtype of {NUMBERS}, received {_worded(descr)}")
     order, kind, item_bytes = known[1], known[2], int(known[3])
     if order not in {"<", ">"} and item_bytes > 1:
         raise NpyError(f"expected a dtype that says its byte order, received {descr!r}")
     return kind, item_bytes, order
+
+
+def _worded(descr: str) -> str:
+    """A dtype that is not taken, and in words where many people have it."""
+    word = NO_NUMBERS.get(descr.lstrip("<>|=")[:1])
+    shown = repr(descr[:MAX_SHOWN])
+    return f"{word} ({shown})" if word else shown

@@ -6,8 +6,10 @@ from typing import Any
 from app.domain.errors import FieldError
 from app.domain.specs import ExplicitSize, JobSpec
 from app.workloads import architecture
+from app.workloads.datasets import DatasetFacts
 from app.workloads.family import Family
 from app.workloads.layers import Layer, Shape
+from app.workloads.memory import own_memory_bytes
 
 NAME = "keras"
 TO_JSON = "the object that json.loads(model.to_json()) gives"
@@ -19,7 +21,12 @@ def of(spec: JobSpec) -> Family:
     def layers(shape: Shape, classes: int, _width: float, _depth: int) -> tuple[Layer, ...]:
         return architecture.layers(spec.architecture, shape, classes)
 
-    return replace(FAMILY, layers=layers)
+    def memory(data: DatasetFacts, spec: JobSpec) -> int:
+        compiled = spec.execution.jit_compile is True
+        read = architecture.layers(spec.architecture, data.shape, data.classes)
+        return own_memory_bytes(read, data, spec.batch_size, compiled=compiled)
+
+    return replace(FAMILY, layers=layers, memory=memory)
 
 
 def refused(spec: JobSpec) -> tuple[FieldError, ...]:

@@ -50,5 +50,35 @@ def test_what_cannot_be_stored_is_refused(value, expected):
         storable(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"config": {"layers": [{}, {"units": float("inf")}]}}, "config.layers[1].units"),
+        ({"a": [[1, "x\0"]]}, "a[0][1]"),
+        ({"a": {"x\0": 1}}, "a.(key)"),
+        ({"é\n" * 30: float("nan")}, r"\xe9\n" * 15),
+        ({"a" * 30: {"b" * 30: {"c" * 900: float("nan")}}}, ".".join(c * 30 for c in "abc")),
+    ],
+)
+def test_the_place_is_named_in_plain_words(value, place):
+    with pytest.raises(PydanticCustomError) as caught:
+        storable(value)
+    assert str(caught.value).endswith(f" inside, also at {place}")
+
+
+def test_the_name_of_a_place_is_short():
+    value = float("nan")
+    for _ in range(DEEPEST):
+        value = {"\U0001f600" * 40: value}
+    with pytest.raises(PydanticCustomError) as caught:
+        storable(value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_value_by_itself_has_no_place():
+    with pytest.raises(PydanticCustomError, match="finite numbers inside$"):
+        storable(float("nan"))
+
+
 def test_the_deepest_passes():
     assert storable(nested(DEEPEST // 2)) == nested(DEEPEST // 2)

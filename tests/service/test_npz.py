@@ -1,7 +1,9 @@
 """What an upload is looked through for: sound ones are understood, and no other error escapes."""
 
 import io
+import struct
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,8 +92,53 @@ def test_one_value_that_is_not_finite_is_found_wherever_it_stands(dtype, data):
         look(saved(x_train=x, y_train=np.arange(40) % 2))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=100)
+def test_values_next_to_the_largest_are_taken_up_to_it(dtype, data):
+    order, size = data.draw(st.sampled_from("<>")), int(dtype[1])
+    largest = np.array(npz.LARGEST[size], f"u{size}").view(dtype)
+    assert largest == (np.finfo("f2") if size == 2 else np.finfo("f4")).max
+    near = st.integers(npz.LARGEST[size] - 3, npz.LARGEST[size] + 3)
+    signs = st.sampled_from([0, 1 << 8 * size - 1])
+    bits = data.draw(st.lists(st.builds(int.__or__, near, signs), min_size=1, max_size=40))
+    values = np.array(bits, f"u{size}").astype(f"{order}u{size}").view(order + dtype)
+    x = np.zeros((40, len(values)), order + dtype)
+    x[data.draw(st.integers(0, 39))] = values
+    content = saved(x_train=x, y_train=np.arange(40) % 2)
+    beyond = [value for value in values.tolist() if not abs(value) <= largest]
+    if beyond:
+        with pytest.raises(SpecError) as caught:
+            look(content)
+        assert caught.value.errors[0].received == str(beyond[0])
+    else:
+        assert look(content).samples == 40
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f4", ">f8"])
+def test_large_values_are_unpacked_one_by_one_only_where_one_is_beyond(dtype, monkeypatch):
+    unpacked = []
+
+    def iter_unpack(code, piece):
+        unpacked.append(len(piece))
+        return struct.iter_unpack(code, piece)
+
+    monkeypatch.setattr(npz, "struct", SimpleNamespace(iter_unpack=iter_unpack, error=struct.error))
+    x = np.full((1000, 100), npz.FLOAT32_MAX if dtype != "<f2" else 65504, dtype)
+    y = np.arange(1000) % 2
+    assert look(saved(x_train=x, y_train=y)).samples == 1000
+    assert unpacked == []
+    x[-1, -1] = np.inf
+    with pytest.raises(SpecError, match="received 'inf'"):
+        look(saved(x_train=x, y_train=y))
+    assert len(unpacked) == 1
+    assert unpacked[0] <= npz.PIECE_BYTES
+
+
 def test_values_are_looked_at_in_every_chunk(monkeypatch):
     monkeypatch.setattr(npz, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(npz, "PIECE_BYTES", 16)
+    monkeypatch.setattr(npz, "_repeated", npz._repeated.__wrapped__)
     assert look(sound()).samples == 40
     x = np.zeros((40, 6), "f4")
     x[-1, -1] = np.nan

@@ -2,7 +2,10 @@
 
 import copy
 import json
+import re
+import sys
 from math import prod
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,13 +16,19 @@ from hypothesis import strategies as st
 from keras import layers as k
 
 from app.domain.errors import SpecError
+from app.domain.specs import JobSpec
 from app.training import loop, models
 from app.training.data import Part
+from app.training.run import train
 from app.workloads import architecture, catalogue
-from app.workloads.keras_fields import fields
-from app.workloads.keras_layers import COMMON, KNOWN
+from app.workloads.keras_fields import ACTIVATIONS, fields
+from app.workloads.keras_json import MOST_LAYERS
+from app.workloads.keras_layers import COMMON, KNOWN, MOST_AXES
 from tests.training.test_models import op_flops, reachable
+from tests.workloads.hostile.models import ANSWER
+from tests.workloads.hostile.models import layer as layer_json
 from tests.workloads.hostile.models import residual as residual_json
+from tests.workloads.hostile.models import sequential as sequential_json
 from tests.workloads.test_architecture import changed
 from tests.workloads.test_keras_layers import LEAST
 
@@ -299,6 +308,54 @@ def test_our_loop_trains_the_rebuilt_model(make):
     assert losses[-1] < losses[0]
 
 
+def first_step(model):
+    """The loss of one traced step, as the training takes it."""
+    x, y = tf.ones((4, *model.input_shape[1:])), tf.zeros((4,), tf.int32)
+    step = loop.training_step(model, keras.optimizers.Adam(0.001))
+    return float(tf.function(step, autograph=False)(x, y)[0])
+
+
+def test_as_many_layers_as_are_allowed_take_a_step_one_behind_the_other():
+    """Keras' walk through them calls itself once a layer, more often than Python allows."""
+    chain = [layer_json("Rescaling", f"r{i}", scale=1.0) for i in range(MOST_LAYERS - 3)]
+    wide = layer_json("Dense", "wide", units=4)
+    layers = architecture.layers(sequential_json(wide, *chain, ANSWER, shape=[784]), IMAGE, 10)
+    assert len(layers) == MOST_LAYERS > sys.getrecursionlimit()
+    limit = sys.getrecursionlimit()
+    assert np.isfinite(first_step(models.build(layers)))
+    assert sys.getrecursionlimit() == limit
+
+
+ONES = (4, 7, 28) + (1,) * (MOST_AXES - 3)
+OF_MANY_AXES = [
+    *(k.Activation(name) for name in ACTIVATIONS if name != "softmax"),
+    *(k.ReLU(3.0, 0.1, 0.2), k.LeakyReLU(), k.ELU(), k.Rescaling(2.0)),
+    *(k.Dropout(0.1), k.GaussianNoise(0.1), k.GaussianDropout(0.1)),
+    *(k.Dense(3), k.BatchNormalization(), k.LayerNormalization()),
+    k.Permute(tuple(range(MOST_AXES, 0, -1))),
+]
+MERGES = [k.Add, k.Subtract, k.Multiply, k.Average, k.Maximum, k.Minimum, k.Concatenate]
+
+
+def test_as_many_axes_as_are_allowed_can_be_trained():
+    data = keras.Input((784,))
+    wide = k.Reshape(ONES)(k.Dense(784)(data))
+    one = k.Reshape((1,) * MOST_AXES)(k.Dense(1)(data))
+    parts = [made(wide) for made in OF_MANY_AXES]
+    parts += [merge()([wide, wide if merge is k.Concatenate else one]) for merge in MERGES]
+    joined = k.Concatenate()([k.Dense(1)(k.Flatten()(part)) for part in parts])
+    model = keras.Model(data, k.Dense(10)(joined))
+    assert np.isfinite(first_step(models.build(read(model, IMAGE))))
+
+
+def test_as_many_axes_as_a_softmax_takes_can_be_trained():
+    shape = (4, 7, 4, 7)
+    assert len(shape) == architecture.SOFTMAX_AXES
+    softmaxes = [k.Softmax(axis=3), k.Activation("softmax"), k.Dense(3, activation="softmax")]
+    model = sequential((784,), k.Dense(784), k.Reshape(shape), *softmaxes, k.Flatten(), k.Dense(10))
+    assert np.isfinite(first_step(models.build(read(model, IMAGE))))
+
+
 WINDOWS = [
     k.Conv2D(3, 3, dilation_rate=2),
     k.DepthwiseConv2D(3, dilation_rate=(2, 2)),
@@ -355,3 +412,45 @@ def test_configs_and_defaults_are_those_of_keras(kind):
     if "key_dim" in full:
         assert (least.pop("value_dim"), full.pop("value_dim")) == (None, full["key_dim"])
     assert least == full
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (lambda a, b: a + b, "layers.Add()([a, b]) for a + b"),
+        (lambda a, b: a - b, "layers.Subtract()([a, b]) for a - b"),
+        (lambda a, b: a * b, "layers.Multiply()([a, b]) for a * b"),
+        (lambda a, _: a * 2, "layers.Rescaling(b)"),
+        (lambda a, _: a / 2, "layers.Rescaling(1 / b)"),
+        (lambda a, _: -a, "layers.Rescaling(-1.0)"),
+        (lambda a, _: keras.ops.relu(a), "layers.ReLU()(x)"),
+        (lambda a, _: keras.activations.relu(a), "layers.ReLU()(x)"),
+        (lambda a, _: keras.ops.gelu(a), 'layers.Activation("gelu")(x)'),
+        (lambda a, _: keras.ops.transpose(a, (0, 2, 1)), "layers.Permute"),
+        (lambda a, b: a @ b, "none does the same"),
+    ],
+)
+def test_operators_and_functions_are_told_what_stands_for_them(operation, words):
+    data = keras.Input(IMAGE)
+    x = operation(data, k.Dense(28)(data))
+    model = keras.Model(data, k.Dense(10)(k.Flatten()(x)))
+    with pytest.raises(SpecError) as caught:
+        architecture.layers(json.loads(model.to_json()), IMAGE, 10)
+    (error,) = caught.value.errors
+    assert words in error.expected
+    assert error.received.startswith("keras.src.")
+
+
+def test_the_example_of_the_documentation_learns(cache_dir):
+    text = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text()
+    section = text.partition("## A model of your own")[2]
+    given = {}
+    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], given)
+    ended = []
+    train(
+        JobSpec.model_validate(given["spec"]),
+        lambda _, __, facts: ended.append(facts),
+        lambda *_: None,
+        cache_dir,
+    )
+    assert ended[-1]["test_accuracy"] >= 0.9

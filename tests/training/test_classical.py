@@ -10,6 +10,7 @@ import sklearn
 from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_info
 
+from app.domain.errors import TrainingError
 from app.domain.readings import Phase
 from app.domain.specs import JobSpec
 from app.training import classical, data, execution
@@ -265,6 +266,16 @@ def test_unusual_shapes_classes_and_sizes_train(cache_dir, model_type, given):
 def test_the_largest_learning_rate_keeps_the_numbers_finite(cache_dir):
     marks, _ = of("svm", cache_dir, learning_rate=10)
     json.dumps(marks, allow_nan=False)
+
+
+@pytest.mark.parametrize("largest", [3.4e38, 1e30])
+def test_samples_whose_squares_are_no_numbers_end_as_diverged(cache_dir, largest):
+    spec = spec_of("svm")
+    loaded = load(spec, cache_dir)
+    huge = np.where(loaded.training.x > 0.5, largest, -largest).astype(np.float32)
+    with pytest.raises(TrainingError, match="scale your data") as caught:
+        run(spec, replace(loaded, training=replace(loaded.training, x=huge)))
+    assert caught.value.code == "diverged"
 
 
 @pytest.mark.parametrize("model_type", KINDS)

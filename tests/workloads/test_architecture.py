@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from functools import reduce
@@ -102,7 +103,9 @@ def test_forms_of_the_data(data, wanted, taken):
 def test_no_other_form_of_the_data(wanted):
     (error,) = refusal(sequential(FLAT, ANSWER, shape=wanted)).errors
     assert error.field == "architecture.config.layers[0].config.batch_shape"
-    assert error.expected == "[null, 28, 28] or [null, 28, 28, 1] or [null, 784], for the data"
+    assert error.expected == (
+        "[null, 28, 28] or [null, 28, 28, 1] or [null, 784], for the data (layer data)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,6 +159,59 @@ def test_every_layer_that_is_wrong_is_named():
     ]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "place", "words"),
+    [
+        (layer("Dense", "wide", units=0), "[1].config.units", "65,536 (layer wide)"),  # by itself
+        (layer("Reshape", "rows", target_shape=[5]), "[1].config.target_shape", "(layer rows)"),
+        (layer("Add", "sum"), "[1].inbound_nodes", "(layer sum)"),
+        (layer("Conv2D", "conv", filters=1, kernel_size=3), "[1]", "(layer conv)"),  # by its input
+        (layer("Dense", "answer_1", units=10, activation="tanh"), "[3]", "(layer answer_1)"),
+    ],
+)
+def test_a_layer_that_is_wrong_is_called_by_its_name(wrong, place, words):
+    ends = place == "[3]"
+    given = sequential(FLAT, layer("ReLU", "a"), wrong) if ends else sequential(wrong, FLAT, ANSWER)
+    error = refusal(given).errors[0]
+    assert error.field == f"architecture.config.layers{place}"
+    assert words in error.expected
+    assert error.expected.endswith(f"(layer {wrong['config']['name']})")
+
+
+def test_the_layer_of_a_class_that_is_not_listed_is_called_before_the_list():
+    (error,) = refusal(sequential(layer("Lambda", "mine"), FLAT, ANSWER)).errors
+    assert error.expected.startswith("of the layer mine: one of InputLayer, Activation, ")
+
+
+def test_what_is_of_no_layer_has_no_layer_s_name():
+    for model in (sequential(), sequential(FLAT, FLAT, ANSWER), {}, None):
+        assert "(layer" not in refusal(model).errors[0].expected
+
+
+MANY = layer("Reshape", "many", target_shape=[4, 7, 2, 2, 7])
+SOFTMAXES = [
+    layer("Softmax", "made", axis=3),
+    layer("Activation", "made", activation="softmax"),
+    layer("Dense", "made", units=3, activation="softmax"),
+]
+
+
+@pytest.mark.parametrize("made", SOFTMAXES, ids=lambda made: made["class_name"])
+def test_a_softmax_over_more_axes_than_its_kernel_takes(made):
+    (error,) = refusal(sequential(MANY, made, FLAT, ANSWER)).errors
+    assert error.field == "architecture.config.layers[2]"
+    assert error.expected == "at most 4 axes for one sample in a softmax (layer made)"
+    fewer = layer("Reshape", "many", target_shape=[4, 7, 4, 7])
+    assert architecture.layers(sequential(fewer, made, FLAT, ANSWER), IMAGE, 10)
+
+
+def test_more_axes_than_kernels_take():
+    many = layer("Reshape", "many", target_shape=[4, 7, 2, 2, 7, 1, 1, 1])
+    (error,) = refusal(sequential(many, FLAT, ANSWER)).errors
+    assert error.field == "architecture.config.layers[1].config.target_shape"
+    assert error.expected == "a list of 1 to 7 whole numbers (layer many)"
+
+
 # -- what is refused ------------------------------------------------------------------------------
 
 
@@ -168,7 +224,7 @@ def test_hostile(name):
     place, expected, received = REFUSALS[name]
     error = refusal(read(name)).errors[0]
     assert error.field == f"architecture{place}"
-    assert error.expected.startswith(expected)
+    assert re.sub(r"^of the layer \S+: ", "", error.expected).startswith(expected)
     assert (error.received, type(error.received)) == (received, type(received))
 
 

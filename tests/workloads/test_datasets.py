@@ -86,6 +86,17 @@ def test_a_set_of_a_user_s_is_what_the_spec_says():
     assert (known.shape, known.classes, known.max_training_samples) == ((5, 3), 7, 80)
 
 
+def test_the_least_of_a_user_s_classes_of_other_sizes_is_not_called_one_a_class():
+    (problem,) = datasets.problems(Dataset(name="mine", samples=8, uploaded=UPLOADED))
+    assert problem.expected == (
+        "from 9 (of so many the smallest of the 7 classes has one, in its proportion) to 80 "
+        "training samples of mine"
+    )
+    even = {**UPLOADED, "min_training_samples": 7}
+    (problem,) = datasets.problems(Dataset(name="mine", samples=6, uploaded=even))
+    assert problem.expected == "from 7 (one a class) to 80 training samples of mine"
+
+
 @pytest.mark.parametrize(
     ("asked", "refused"),
     [

@@ -1,12 +1,13 @@
 """The list of layers: nothing on it takes code, and every key has a check and a default."""
 
+import re
 from typing import get_args
 
 import pytest
 
 from app.domain.errors import SpecError
-from app.workloads.keras_fields import REQUIRED, fields
-from app.workloads.keras_layers import COMMON, KNOWN
+from app.workloads.keras_fields import ACTIVATIONS, REQUIRED, fields
+from app.workloads.keras_layers import COMMON, INSTEAD, KNOWN
 from app.workloads.layers import Kind
 
 # whatever loads code or files, or calls another layer, must never come on the list
@@ -43,6 +44,15 @@ LEAST = {
 def test_nothing_that_runs_code_is_on_the_list():
     assert not NEVER & set(KNOWN)
     assert set(KNOWN) < set(get_args(Kind))
+
+
+def test_what_stands_for_an_operation_is_on_the_list():
+    assert "Lambda" not in INSTEAD
+    for words in INSTEAD.values():
+        named = re.findall(r"layers\.(\w+)", words)
+        assert named
+        assert set(named) <= set(KNOWN)
+        assert set(re.findall(r'Activation\("(\w+)"\)', words)) <= set(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("kind", KNOWN)

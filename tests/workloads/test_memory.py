@@ -1,11 +1,19 @@
 """The memory estimate is the formula that its module states."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.workloads import resnet, rnn
 from app.workloads.datasets import MNIST5K
 from app.workloads.layers import Layer, add, dense, entry
-from app.workloads.memory import EVALUATION_BATCH, PROCESS_BYTES, held, memory_bytes
+from app.workloads.memory import (
+    EVALUATION_BATCH,
+    PROCESS_BYTES,
+    held,
+    memory_bytes,
+    own_memory_bytes,
+)
 
 LAYERS = (entry((10,)), dense("a", entry((10,)), 4))  # 44 parameters, 4 kept values, 14 held
 DATA_BYTES = 12 * 5000 * 28 * 28
@@ -19,6 +27,18 @@ def test_the_formula():
 def test_a_small_batch_needs_what_evaluation_needs():
     expected = PROCESS_BYTES + 28 * 44 + 4 * EVALUATION_BATCH * 14 + DATA_BYTES
     assert memory_bytes(LAYERS, MNIST5K, 1) == expected
+
+
+def test_the_formula_for_own_models():
+    def estimate(layers, compiled=False):
+        return own_memory_bytes(layers, MNIST5K, 1000, compiled=compiled)
+
+    plain = memory_bytes(LAYERS, MNIST5K, 1000)
+    assert estimate(LAYERS) == round(1.4 * (plain + 2 * 2_000_000))
+    assert estimate(LAYERS, compiled=True) == round(1.4 * (plain + 2 * 2_000_000 + 150_000_000))
+    for more, bytes_ in ({"kind": "GRU"}, 40_000_000), ({"options": {"groups": 2}}, 150_000_000):
+        layers = (LAYERS[0], replace(LAYERS[1], **more))
+        assert estimate(layers) == round(1.4 * (plain + 2 * 2_000_000 + bytes_))
 
 
 def test_huge_shapes_are_only_numbers():

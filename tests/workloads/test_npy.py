@@ -1,10 +1,11 @@
 """Headers of `.npy` files: numpy's own are understood as numpy does, and nothing else is taken."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import format as numpy_format
 
@@ -19,8 +20,19 @@ def start(header, version=b"\x01\x00"):
     return npy.MAGIC + version + len(text).to_bytes(2 if version[0] == 1 else 4, "little") + text
 
 
-def plain(descr="'<f4'", order="False", shape="(2, 3)"):
-    return start(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n")
+def plain(descr="'<f4'", order="False", shape="(2, 3)", **how):
+    return start(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n", **how)
+
+
+TEXT = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}"
+
+
+def by_numpy(content):
+    """The array as numpy reads it, which warns of an L, and whether that took every byte."""
+    file = io.BytesIO(content)
+    with warnings.catch_warnings(action="ignore"):
+        array = numpy_format.read_array(file)
+    return array, not file.read()
 
 
 @given(
@@ -41,14 +53,14 @@ def test_what_numpy_writes_is_read_as_numpy_reads_it(dtype, order, shape, fortra
     assert header.big_endian == (order == ">" and array.itemsize > 1)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        '{"descr": "<f4", "fortran_order": False, "shape": (2, 3)}',
-        "{'shape': (2L, 3L), 'descr': '<f4', 'fortran_order': False}",
-        "{'descr':'<f4','fortran_order':True,'shape':(2,3,)}   \n",
-    ],
-)
+WRITTEN = [
+    '{"descr": "<f4", "fortran_order": False, "shape": (2, 3)}',
+    "{'shape': (2L, 3L), 'descr': '<f4', 'fortran_order': False}",
+    "{'descr':'<f4','fortran_order':True,'shape':(2,3,)}   \n",
+]
+
+
+@pytest.mark.parametrize("header", WRITTEN)
 def test_what_other_writers_write(header):
     read = read_header(start(header))
     assert (read.kind, read.item_bytes, read.shape) == ("f", 4, (2, 3))
@@ -65,9 +77,10 @@ def test_what_other_writers_write(header):
         (npy.MAGIC + b"\x01\x00\xff\xff", "at most 1024 bytes, received 65535"),
         (npy.MAGIC + b"\x02\x00\xff\xff\xff\xff", "at most 1024 bytes, received 4294967295"),
         (plain()[:40], "expected a header of"),
-        (plain(descr="'|O'"), r"expected a dtype of float16.*'\|O'"),
-        (plain(descr="'<U9'"), "'<U9'"),
-        (plain(descr="'<c8'"), "'<c8'"),
+        (plain(descr="'|O'"), r"expected a dtype of float16.*Python objects \('\|O'\)"),
+        (plain(descr="'<U9'"), r"text \('<U9'\)"),
+        (plain(descr="'|S3'"), r"text \('\|S3'\)"),
+        (plain(descr="'<c8'"), r"complex numbers \('<c8'\)"),
         (plain(descr="'<f16'"), "'<f16'"),
         (plain(descr="'<M8[s]'"), "M8"),
         (plain(descr="'f4'"), "says its byte order"),
@@ -77,6 +90,18 @@ def test_what_other_writers_write(header):
         (plain(shape="(2, 3.5)"), "a plain array"),
         (plain(shape="(2 3)"), "a shape of whole numbers"),
         (plain(shape="(2,, 3)"), "a shape of whole numbers"),
+        (plain(shape="(,)"), "a shape of whole numbers"),
+        (plain(shape="(240)"), r"as Python writes it.*received '\(240\)'"),
+        (plain(shape="(0240, 8, 4)"), "a shape of whole numbers"),
+        (plain(shape="(240LL, 8)"), "a shape of whole numbers"),
+        (plain(shape="(240L, 8L)", version=b"\x03\x00"), "a shape of whole numbers"),
+        (plain(shape="(2,\xa03)"), "a plain array"),
+        (plain(order="\xa0False"), "a plain array"),
+        (plain(order="False\x1d"), "a plain array"),
+        (start("\xa0" + TEXT), "a plain array"),
+        (start(TEXT + "\n "), "a plain array"),
+        (start(TEXT.replace("'descr'", "'descr\"")), "a plain array"),
+        (start(TEXT.replace("'<f4'", "\"<f4'")), "a plain array"),
         (plain(shape="(" + "9" * 19 + ",)"), "a shape of whole numbers"),
         (plain(shape="[2, 3]"), "a plain array"),
         (plain(shape="'(2, 3)'"), "a plain array"),
@@ -122,3 +147,40 @@ def test_a_header_with_a_changed_byte_is_refused_or_plain(data):
         assert "expected" in str(error)
     else:
         assert header.kind in npy.KINDS
+
+
+PARTS = [
+    *"{}()'\"",
+    " ",
+    "\n",
+    "\t",
+    "\r",
+    "\f",
+    "\xa0",
+    "\x1c",
+    "\\",
+    "L",
+    "0",
+    "1",
+    "2",
+    ",",
+    ":",
+]
+VERSIONS = [b"\x01\x00", b"\x02\x00", b"\x03\x00"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+@given(st.data(), st.sampled_from(VERSIONS))
+@settings(max_examples=2000, deadline=None)
+def test_what_is_taken_is_what_numpy_reads(data, version):
+    text = data.draw(st.sampled_from(WRITTEN))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 1))
+        text = text[:at] + data.draw(st.sampled_from(["", *PARTS])) + text[at + cut :]
+    content = start(text, version)
+    try:
+        header = read_header(content)
+    except NpyError:
+        return
+    array, whole = by_numpy(content + bytes(header.data_bytes))
+    assert (header.shape, header.dtype, whole) == (array.shape, array.dtype.name, True)

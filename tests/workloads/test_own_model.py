@@ -7,7 +7,9 @@ import pytest
 
 from app.domain.errors import SpecError
 from app.domain.specs import JobSpec
-from app.workloads import catalogue
+from app.workloads import catalogue, cnn
+from app.workloads.datasets import MNIST5K
+from app.workloads.memory import own_memory_bytes
 
 ARCHITECTURE = json.loads(Path(__file__).with_name("own_cnn.json").read_text())
 
@@ -17,9 +19,17 @@ def facts(**given):
     return catalogue.facts(JobSpec.model_validate(fields))
 
 
-def test_the_facts_are_those_of_the_same_model_of_ours():
+def test_the_facts_but_memory_are_those_of_the_same_model_of_ours():
     ours = catalogue.facts(JobSpec(model_type="cnn"))
-    assert facts() == ours
+    own = facts()
+    assert own.model_copy(update={"memory_bytes": ours.memory_bytes}) == ours
+
+
+def test_memory_is_estimated_as_that_of_an_own_model():
+    layers = cnn.FAMILY.layers((28, 28, 1), 10, 1, 1)
+    for jit_compile in (True, False, "auto"):
+        expected = own_memory_bytes(layers, MNIST5K, 32, compiled=jit_compile is True)
+        assert facts(execution={"jit_compile": jit_compile}).memory_bytes == expected
 
 
 @pytest.mark.parametrize(

@@ -403,6 +403,26 @@ REFUSALS = {
         "Sequential",
     ),
     "nested_models": ("", "at most 24 levels of lists and objects", None),
+    "operation_module_long": (
+        ".config.layers[1]",
+        "a layer (of those that are supported, none does the same), instead of an operator or",
+        "keras.src.ops.\\u0435val\\x00aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...",
+    ),
+    "operation_relu": (
+        ".config.layers[1]",
+        "layers.ReLU()(x), instead of an operator or keras.ops (layer relu)",
+        "keras.src.ops.nn.Relu",
+    ),
+    "operator_add": (
+        ".config.layers[2]",
+        "layers.Add()([a, b]) for a + b, or layers.Rescaling(1.0, offset=b) with a number b",
+        "keras.src.ops.numpy.Add",
+    ),
+    "operator_matmul": (
+        ".config.layers[2]",
+        "a layer (of those that are supported, none does the same), instead of an operator or",
+        "keras.src.ops.numpy.Matmul",
+    ),
     "output_huge": (
         ".config.layers[3]",
         "an output of at most 134,217,728 values for one sample",
@@ -421,7 +441,7 @@ REFUSALS = {
     ),
     "permute_huge": (
         ".config.layers[1].config.dims",
-        "a list of 1 to 8 whole numbers",
+        "a list of 1 to 7 whole numbers",
         "a list of 5000 items",
     ),
     "permute_twice": (".config.layers[1].config.dims", "each axis from 1 to 2 once", [1, 1]),
