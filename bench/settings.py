@@ -8,7 +8,7 @@ from app.metering.host import usable_cpus
 from bench.record import spread
 from bench.training import IMAGES, SERIES, Figures, fork_server, over_the_bests, say, take_turns
 
-ROUNDS = 3
+ROUNDS = 2
 EPOCHS = 4  # the first of each is left out
 WORKLOADS: dict[str, dict[str, Any]] = {  # at batch 32
     f"{model} {size}": {"model_type": model, "size": size, "dataset": data}

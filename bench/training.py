@@ -57,8 +57,6 @@ def settings() -> dict[str, dict[str, Any]]:
         "float32, all threads": all_,
         "float32, 1 thread, 64 steps": {**one, "steps_per_execution": 64},
         "float32, 1 thread, 256 steps": {**one, "steps_per_execution": 256},
-        "float32, 1 thread, XLA": {**one, "jit_compile": True},
-        "float32, all threads, tf.data": {**all_, "input_pipeline": "tf_data"},
         "bfloat16, 1 thread": {**one, **half},
         "bfloat16, all threads": {**all_, **half},
     }

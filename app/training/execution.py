@@ -14,7 +14,7 @@ Mode = Literal["graph", "keras_fit"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Pipeline = Literal["memory", "tf_data"]
 
-AUTO_STEPS_PER_EXECUTION = 16
+STEPS_OF_LARGE, STEPS_OF_SMALL = 16, 64  # of one call, by the work of a step
 LARGE_FLOPS = 1e8
 RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN"})
 AMPERE = (8, 0)
@@ -109,7 +109,7 @@ def _best(spec: JobSpec) -> Settings:
         mode="graph",
         precision="mixed_bfloat16" if large and by_keras and _has_bfloat16() else "float32",
         jit_compile=not here and not _recurrent(spec),
-        steps_per_execution=AUTO_STEPS_PER_EXECUTION,
+        steps_per_execution=STEPS_OF_LARGE if large else STEPS_OF_SMALL,
         input_pipeline="memory",
         threads=usable_cpus() if large or not here else 1,
     )
