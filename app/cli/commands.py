@@ -18,7 +18,10 @@ from app.cli import INTERRUPTED, datasets, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
-from app.client import Client, as_job, job_path, key_header, parse
+from app.client import Client
+from app.client.address import key_header
+from app.client.asks import job_path
+from app.client.models import as_job, parse
 from app.domain.errors import (
     QueueFullError,
     SpecError,

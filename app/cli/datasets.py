@@ -11,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from app.cli.tables import table
-from app.client import Client, parse
+from app.client import Client
+from app.client.models import parse
 from app.domain.datasets import UploadedDataset
 from app.words.jobs import ago
 from app.words.units import quantity

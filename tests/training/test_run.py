@@ -74,7 +74,7 @@ def test_marks_in_their_order_with_the_facts_of_what_ended(cache_dir):
         "mode": "graph",
         "precision": "float32",
         "jit_compile": False,
-        "steps_per_execution": 16,
+        "steps_per_execution": 64,
         "input_pipeline": "memory",
     }
     assert marks[1][2]["samples"] == 300

@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.bootstrap import make_api
 from app.client import Client
 from app.domain.errors import (
     IdempotencyError,
@@ -24,16 +23,8 @@ from app.domain.errors import (
 from app.domain.events import PowerSample, Standing
 from app.domain.jobs import JobStatus
 from app.domain.specs import JobSpec
-from app.settings import Settings
 
 SPEC = JobSpec(model_type="cnn", size="tiny", tags={"team": "vision"})
-
-
-@pytest.fixture
-def client(database_url, tmp_path, serving):
-    settings = Settings(database_url=database_url, data_dir=tmp_path, max_queued_jobs=2)
-    with serving(make_api(settings)) as url, Client(url) as opened:
-        yield opened
 
 
 def test_a_job_is_queued_shown_listed_and_cancelled(client):
@@ -288,7 +279,7 @@ ENDED = b'event: status\ndata: {"status":"failed","stage":null,"attempt":1}\nid:
 @pytest.fixture
 def streaming(serving, monkeypatch):
     """A service whose streams are known beforehand, and what each was asked to go on after."""
-    monkeypatch.setattr("app.client.AGAIN_S", 0.01)
+    monkeypatch.setattr("app.client.stream.AGAIN_S", 0.01)
     asked = []
 
     @contextmanager

@@ -1,0 +1,170 @@
+"""Every call of the API as data: method, path, parameters, and how its answer is read."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from app.client.address import key_header
+from app.client.models import JobList, Report, RowList, as_job, parse
+from app.domain.datasets import UploadedDataset
+from app.domain.hosts import Host
+from app.domain.jobs import Job, JobStatus
+from app.domain.readings import Readings
+from app.domain.report_rows import NEWEST_FIRST, ReportRow, ReportSort
+from app.domain.specs import JobSpec
+
+Answer = TypeVar("Answer")
+Params = Mapping[str, str | float | None]
+Tag = tuple[str, str]
+
+JSON_BODY = {"Content-Type": "application/json"}
+FILE_BODY = {"Content-Type": "application/octet-stream"}
+LOOKING_S = 600.0  # what an upload is given to be looked through and kept, once it is sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask(Generic[Answer]):
+    """One call. `longer_s` is what it may take beyond the client's timeout, in seconds."""
+
+    read: Callable[[Any], Answer]
+    method: str = "GET"
+    path: str
+    params: Params = field(default_factory=dict)
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    longer_s: float = 0.0
+
+
+def encoded(body: Any) -> bytes | None:
+    """NaN and infinity go out as they are: the service names the field that they stand in."""
+    return None if body is None else json.dumps(body).encode()
+
+
+def given(params: Params | None) -> dict[str, str | float]:
+    """The parameters that have a value."""
+    return {name: value for name, value in (params or {}).items() if value is not None}
+
+
+def job_path(job_id: str) -> str:
+    """The path of one job."""
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def submit(
+    spec: JobSpec | Mapping[str, Any], wait: float | None, idempotency_key: str | None
+) -> Ask[Job]:
+    """Queue a training."""
+    return Ask(
+        method="POST",
+        path="/v1/jobs",
+        body=spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec,
+        params={"wait": wait},
+        headers=key_header(idempotency_key),
+        longer_s=wait or 0.0,
+        read=as_job,
+    )
+
+
+def get(job_id: str) -> Ask[Job]:
+    """One job."""
+    return Ask(path=job_path(job_id), read=as_job)
+
+
+def jobs(limit: int | None, cursor: str | None, **filters: Any) -> Ask[JobList]:
+    """One page of jobs."""
+    return Ask(
+        path="/v1/jobs",
+        params={**_filters(**filters), "limit": limit, "cursor": cursor},
+        read=lambda page: JobList(
+            items=tuple(map(as_job, page["items"])), next_cursor=page.get("next_cursor")
+        ),
+    )
+
+
+def cancel(job_id: str) -> Ask[Job]:
+    """Ask for the end of a job."""
+    return Ask(method="POST", path=f"{job_path(job_id)}/cancel", read=as_job)
+
+
+def report(job_id: str, evaluation: Params) -> Ask[Report]:
+    """The energy report, evaluated again with what is given."""
+    return Ask(
+        path=f"{job_path(job_id)}/report",
+        params=evaluation,
+        read=lambda body: parse(Report, body),
+    )
+
+
+def reports(
+    sort: ReportSort = NEWEST_FIRST,
+    limit: int | None = None,
+    cursor: str | None = None,
+    **filters: Any,
+) -> Ask[RowList]:
+    """One page of flat rows."""
+    return Ask(
+        path="/v1/reports",
+        params={**_filters(**filters), "sort": sort, "limit": limit, "cursor": cursor},
+        read=lambda page: RowList(
+            items=tuple(parse(ReportRow, item) for item in page["items"]),
+            next_cursor=page.get("next_cursor"),
+        ),
+    )
+
+
+def readings(job_id: str, attempt: int | None) -> Ask[Readings]:
+    """The raw readings of an attempt."""
+    return Ask(
+        path=f"{job_path(job_id)}/readings",
+        params={"attempt": attempt},
+        read=lambda body: parse(Readings, body),
+    )
+
+
+def export_path(job_id: str, name: str) -> str:
+    """Where a report is in another one's format."""
+    return f"{job_path(job_id)}/exports/{quote(name, safe='')}"
+
+
+def hosts() -> Ask[tuple[Host, ...]]:
+    """Every host."""
+    return Ask(
+        path="/v1/hosts",
+        read=lambda body: tuple(parse(Host, item) for item in body["items"]),
+    )
+
+
+def workloads() -> Ask[dict[str, Any]]:
+    """What can be trained."""
+    return Ask(path="/v1/workloads", read=dict)
+
+
+def datasets() -> Ask[tuple[UploadedDataset, ...]]:
+    """The data sets of users."""
+    return Ask(
+        path="/v1/datasets",
+        read=lambda body: tuple(parse(UploadedDataset, item) for item in body["items"]),
+    )
+
+
+def delete_dataset(name: str) -> Ask[None]:
+    """Delete a data set."""
+    return Ask(method="DELETE", path=f"/v1/datasets/{quote(name, safe='')}", read=lambda _: None)
+
+
+def _filters(
+    *,
+    status: JobStatus | None = None,
+    model_type: str | None = None,
+    host: str | None = None,
+    tag: Tag | None = None,
+) -> dict[str, str | None]:
+    """Which jobs are meant, as query parameters."""
+    return {
+        "status": status.value if status else None,
+        "model_type": model_type,
+        "host": host,
+        "tag": ":".join(tag) if tag else None,
+    }
