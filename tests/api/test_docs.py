@@ -147,7 +147,8 @@ async def test_every_format_of_an_answer_is_described(client):
     def formats(path):
         return set(operations["get", path]["responses"]["200"]["content"])
 
-    assert formats("/v1/reports") == {"application/json", "text/csv"}
+    parquet = "application/vnd.apache.parquet"
+    assert formats("/v1/reports") == {"application/json", "text/csv", parquet}
     parquet = "application/vnd.apache.parquet"
     assert formats("/v1/jobs/{job_id}/readings") == {"application/json", parquet}
     assert formats("/metrics") == {"text/plain"}

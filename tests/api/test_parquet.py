@@ -2,14 +2,22 @@
 
 import io
 import json
+from datetime import UTC, datetime
 
 import pandas
 import pyarrow
 import pytest
 from pyarrow import parquet as pq
 
-from app.api.parquet import parquet
+from app.accounting.report import empty_report
+from app.accounting.rows import row
+from app.api.parquet import parquet, rows_parquet
+from app.domain.jobs import JobStatus
+from app.domain.quantities import CarbonIntensity
 from app.domain.readings import Phase, Reading, Readings, Sensor
+from app.domain.report_rows import ReportRow
+from app.domain.specs import JobSpec
+from app.workloads import catalogue
 
 
 @pytest.fixture
@@ -78,3 +86,48 @@ def test_no_reading_is_an_empty_table_of_the_same_columns(readings):
     table = pq.read_table(io.BytesIO(parquet(empty)))
     assert _again(table) == empty
     assert table.schema.equals(pq.read_table(io.BytesIO(parquet(readings))).schema)
+
+
+@pytest.fixture
+def flat():
+    """The row of a job that never ran: as much null as there can be."""
+    spec = JobSpec(model_type="cnn", tags={"a": "☃"})
+    moment = datetime(2026, 11, 24, 20, 0, 0, 123456, tzinfo=UTC)
+    report = empty_report(
+        job_id="j",
+        spec=spec,
+        status=JobStatus.CANCELLED,
+        work=catalogue.facts(spec),
+        intensity=CarbonIntensity(
+            g_per_kwh=None,
+            source=None,
+            year=None,
+            country_iso_code=None,
+            region=None,
+            pue=1,
+            reason="no_country",
+        ),
+        finished_at=moment,
+    )
+    return row(report, spec=spec, created_at=moment)
+
+
+def test_rows_have_every_column_with_its_type(flat):
+    table = pq.read_table(io.BytesIO(rows_parquet([flat.model_dump_json()])))
+    assert table.column_names == list(ReportRow.model_fields)
+    assert ReportRow.model_validate(table.to_pylist()[0]) == flat
+    types = {field.name: str(field.type) for field in table.schema}
+    assert types["created_at"] == "timestamp[us, tz=UTC]"
+    assert (types["energy_total_j"], types["epochs"]) == ("double", "int64")
+    assert (types["complete"], types["status"], types["grade"]) == ("bool", "string", "string")
+
+
+def test_no_rows_are_a_table_too():
+    table = pandas.read_parquet(io.BytesIO(rows_parquet([])))
+    assert (len(table), list(table.columns)) == (0, list(ReportRow.model_fields))
+
+
+def test_a_row_from_before_a_column_was_there_has_null_in_it(flat):
+    old = flat.model_dump_json(exclude={"matmul_share", "overrides"})
+    (found,) = pq.read_table(io.BytesIO(rows_parquet([old]))).to_pylist()
+    assert (found["matmul_share"], found["overrides"]) == (None, None)

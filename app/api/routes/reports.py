@@ -29,6 +29,7 @@ MAX_ROWS = 10_000
 JSON_ROWS = 50
 JOB_REPORT = re.compile(r"/v1/jobs/([A-Za-z0-9_-]{1,64})/report")
 JSON, CSV = "application/json", "text/csv"
+FORMATS = {"json": JSON, "csv": CSV, "parquet": parquet.MEDIA_TYPE}
 TEXT_SCHEMA = {"type": "string"}
 BYTES_SCHEMA = {"type": "string", "format": "binary"}
 UNCHANGED: dict[int | str, dict[str, Any]] = {
@@ -47,13 +48,14 @@ class ReportQuery(JobFilterQuery):
     ] = NEWEST_FIRST
     limit: Annotated[
         int | None,
-        Field(ge=1, le=MAX_ROWS, description="rows of one page; left out: 50, all as CSV"),
+        Field(ge=1, le=MAX_ROWS, description="rows of one page; left out: 50 as JSON, else 10,000"),
     ] = None
     cursor: Annotated[
         str | None, Field(max_length=512, pattern=TEXT, description="a page's `next_cursor`")
     ] = None
     format: Annotated[
-        Literal["json", "csv"] | None, Field(description="left out: as `Accept` wants it")
+        Literal["json", "csv", "parquet"] | None,
+        Field(description="left out: as `Accept` wants it"),
     ] = None
 
 
@@ -76,6 +78,11 @@ def _report_query(request: Request) -> ReportQuery:
 def _also(media: str, schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can answer in this media type too."""
     return {200: {"content": {media: {"schema": schema}}}}
+
+
+def _tables() -> dict[int | str, dict[str, Any]]:
+    content = {CSV: {"schema": TEXT_SCHEMA}, parquet.MEDIA_TYPE: {"schema": BYTES_SCHEMA}}
+    return {200: {"content": content}}
 
 
 @router.get(
@@ -124,26 +131,30 @@ async def _stored_report(request: Request) -> Response:
     "/v1/reports",
     operation_id="list_reports",
     response_model=ReportPageView,
-    responses=docs.problems(406, 503) | _also(CSV, TEXT_SCHEMA),
+    responses=docs.problems(406, 503) | _tables(),
     openapi_extra=docs.query(ReportQuery),
 )
 async def list_reports(
     request: Request, service: Serving, wanted: Annotated[ReportQuery, Depends(_report_query)]
 ) -> Response:
-    """One flat row a report, a page at a time, as JSON or CSV; `Link` leads to the next page."""
-    media = CSV if wanted.format == "csv" else JSON
-    if wanted.format is None:
-        media = _chosen(request, (JSON, CSV))
-    limit = wanted.limit or (MAX_ROWS if media == CSV else JSON_ROWS)
+    """One flat row a report, a page at a time; `Link` leads to the next page."""
+    named = FORMATS.get(wanted.format or "")
+    media = named or _chosen(request, tuple(FORMATS.values()))
+    limit = wanted.limit or (JSON_ROWS if media == JSON else MAX_ROWS)
     page = await service.report_rows(
         wanted.meant(), sort=wanted.sort, limit=limit, cursor=wanted.cursor
     )
     headers = {"Vary": "Accept"}
     if page.next_cursor is not None:
         headers["Link"] = _next(request, media, page.next_cursor)
+    if media != JSON:
+        name = f"trainwatt-reports.{_name(media)}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     if media == CSV:
-        headers["Content-Disposition"] = 'attachment; filename="trainwatt-reports.csv"'
         return StreamingResponse(csv_chunks(page.rows), headers=headers, media_type=CSV)
+    if media == parquet.MEDIA_TYPE:
+        file = await run_in_threadpool(parquet.rows_parquet, page.rows)
+        return Response(file, headers=headers, media_type=media)
     body = f'{{"items":[{",".join(page.rows)}],"next_cursor":{json.dumps(page.next_cursor)}}}'
     return Response(body, headers=headers, media_type=JSON)
 
@@ -188,9 +199,14 @@ def _chosen(request: Request, offered: tuple[str, ...]) -> str:
 
 def _next(request: Request, media: str, cursor: str) -> str:
     """The header that leads to the next page, for whatever follows it without our `Accept`."""
-    form = {"format": "csv"} if media == CSV else {}
+    form = {} if media == JSON else {"format": _name(media)}
     rest = urlencode({**request.query_params, **form, "cursor": cursor})
     return f'<{request.url.path}?{rest}>; rel="next"'
+
+
+def _name(media: str) -> str:
+    """What `format` calls a media type."""
+    return next(name for name, one in FORMATS.items() if one == media)
 
 
 def _tagged(request: Request, body: bytes) -> Response:

@@ -200,6 +200,13 @@ def test_pandas_loads_the_table_from_its_address(url):
             parse_dates=["created_at", "finished_at"],
         )
         page = ReportPageView.model_validate(http.get("/v1/reports?sort=finished_at").json())
+        parquet = pandas.read_parquet(f"{url}/v1/reports?format=parquet&sort=finished_at")
+        asked = http.get("/v1/reports?limit=1", headers={"Accept": PARQUET})
+    assert list(parquet.columns) == list(table.columns)
+    assert parquet["job_id"].tolist() == made
+    assert parquet["created_at"][0] == page.items[0].created_at
+    assert asked.headers["content-type"] == PARQUET
+    assert "format=parquet" in asked.headers["link"]
     assert list(empty.columns) == list(table.columns) == list(type(page.items[0]).model_fields)
     assert (len(empty), table["job_id"].tolist()) == (0, made)
     assert table["seed"].dtype == table["epochs"].dtype == "int64"
