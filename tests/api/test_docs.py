@@ -149,7 +149,6 @@ async def test_every_format_of_an_answer_is_described(client):
 
     parquet = "application/vnd.apache.parquet"
     assert formats("/v1/reports") == {"application/json", "text/csv", parquet}
-    parquet = "application/vnd.apache.parquet"
     assert formats("/v1/jobs/{job_id}/readings") == {"application/json", parquet}
     assert formats("/metrics") == {"text/plain"}
     assert "content" not in operations["get", "/v1/jobs/{job_id}/report"]["responses"]["304"]

@@ -1,5 +1,9 @@
 """What Prometheus gets, read by its own parser."""
 
+import json
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -116,3 +120,19 @@ async def test_two_apps_of_a_process_count_apart(client, app):
     ) as apart:
         assert (await apart.get("/metrics")).status_code == 401  # a key, as everywhere
     assert b"/healthz" not in other.state.metrics.text(FIGURES)
+
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana" / "trainwatt.json"
+
+
+async def test_the_dashboard_asks_for_metrics_and_labels_that_there_are(client):
+    await client.get("/healthz")
+    samples = await _samples(client)
+    labels = {name: {label for label, _ in pairs} for name, *pairs in samples}
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for target in (target for panel in panels for target in panel["targets"]):
+        (name,) = re.findall(r"trainwatt_\w+", target["expr"])
+        assert name in labels, target["expr"]
+        wanted = re.findall(r"by \((\w+)\)|{{(\w+)}}", target["expr"] + target["legendFormat"])
+        assert {one or other for one, other in wanted} <= labels[name], target
