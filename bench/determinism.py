@@ -7,14 +7,15 @@ from typing import Any
 from app.metering.host import usable_cpus
 from bench.training import IMAGES, SERIES, fork_server, train
 
-EPOCHS = 3
+EPOCHS = 2
 REPEATS = 3
+FEWER = {"samples": 1000}
 WORKLOADS: dict[str, dict[str, Any]] = {
-    "cnn": {"model_type": "cnn", "dataset": IMAGES},
-    "rnn": {"model_type": "rnn", "dataset": SERIES},
-    "attention": {"model_type": "attention", "dataset": SERIES},
-    "transformer": {"model_type": "transformer", "size": "small", "dataset": SERIES},
-    "resnet": {"model_type": "resnet", "size": "tiny", "dataset": IMAGES},
+    "cnn": {"model_type": "cnn", "dataset": IMAGES | FEWER},
+    "rnn": {"model_type": "rnn", "dataset": SERIES | FEWER},
+    "attention": {"model_type": "attention", "dataset": SERIES | FEWER},
+    "transformer": {"model_type": "transformer", "size": "small", "dataset": SERIES | FEWER},
+    "resnet": {"model_type": "resnet", "size": "tiny", "dataset": IMAGES | FEWER},
 }
 PINNED = {"jit_compile": False, "threads": 1, "steps_per_execution": 16, "input_pipeline": "memory"}
 CHANGES: dict[str, dict[str, Any]] = {
