@@ -1,5 +1,6 @@
 """What each `auto` of a spec's execution becomes here, and how it is put into force."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +16,9 @@ Precision = Literal["float32", "mixed_bfloat16"]
 Pipeline = Literal["memory", "tf_data"]
 
 STEPS_OF_LARGE, STEPS_OF_SMALL = 16, 64  # of one call, by the work of a step
-LARGE_FLOPS = 1e8
+LARGE_FLOPS = 6e7  # of a step, from which threads win
+HALF_FLOPS = 1e8  # of a step's convolutions, from which half precision wins
+CONVOLUTIONS = frozenset({"Conv1D", "Conv2D", "SeparableConv2D"})
 RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN"})
 AMPERE = (8, 0)
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # as Linux names them
@@ -97,17 +100,21 @@ def _keras_itself() -> Settings:
 
 
 def _best(spec: JobSpec) -> Settings:
-    """What bench/training.py found best; on a GPU, what is known to be good but not measured here.
+    """What the benches found best; on a GPU, what is known to be good but not measured here.
 
-    Handing a product out to threads costs more than it wins where the product is small, and so
-    does rounding to half precision; an LSTM's products are those of one time step.
+    Handing a product out to threads costs more than it wins where the product is small; the loop of
+    an LSTM on the CPU is one operation of one thread. Of half precision, convolutions win most:
+    dense layers at batch 32 wait for their weights.
     """
     by_keras = catalogue.family_of(spec).trainer == "keras"
-    large = not by_keras or _work_flops(spec) >= LARGE_FLOPS  # scikit-learn's parts are apart
     here = on_the_cpu()
+    side_by_side = _work_flops(spec, lambda kind: not (here and kind == "LSTM"))
+    large = not by_keras or side_by_side >= LARGE_FLOPS  # scikit-learn's parts are apart
+    halved = _work_flops(spec, lambda kind: not here or kind in CONVOLUTIONS)
+    half = by_keras and halved >= HALF_FLOPS and _has_bfloat16()
     return Settings(
         mode="graph",
-        precision="mixed_bfloat16" if large and by_keras and _has_bfloat16() else "float32",
+        precision="mixed_bfloat16" if half else "float32",
         jit_compile=not here and not _recurrent(spec),
         steps_per_execution=STEPS_OF_LARGE if large else STEPS_OF_SMALL,
         input_pipeline="memory",
@@ -120,13 +127,19 @@ def _recurrent(spec: JobSpec) -> bool:
     return any(layer.kind in RECURRENT for layer in catalogue.plan(spec))
 
 
-def _work_flops(spec: JobSpec) -> float:
-    """FLOPs of a training step that can run side by side: of one time step, in a time loop."""
+def _work_flops(spec: JobSpec, counts: Callable[[str], bool]) -> float:
+    """FLOPs of a training step that can run side by side: of one time step, in a time loop.
+
+    Args:
+        spec: what is trained.
+        counts: whether the layers of a kind are meant.
+    """
     layers = {layer.name: layer for layer in catalogue.plan(spec)}
     return spec.batch_size * sum(
         (layer.flops_forward + layer.flops_backward)
         / (layers[layer.inputs[0]].output_shape[0] if layer.kind in RECURRENT else 1)
         for layer in layers.values()
+        if counts(layer.kind)
     )
 
 

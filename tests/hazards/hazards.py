@@ -10,6 +10,7 @@ from of_accounting import HAZARDS as OF_ACCOUNTING
 from of_processes import HAZARDS as OF_PROCESSES
 from of_reading_energy import HAZARDS as OF_READING_ENERGY
 from of_storage import HAZARDS as OF_STORAGE
+from of_users import HAZARDS as OF_USERS
 
 HAZARDS: tuple[Hazard, ...] = (
     *OF_READING_ENERGY,
@@ -17,4 +18,5 @@ HAZARDS: tuple[Hazard, ...] = (
     *OF_ACCOUNTING,
     *OF_STORAGE,
     *OF_PROCESSES,
+    *OF_USERS,
 )

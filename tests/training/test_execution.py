@@ -25,9 +25,10 @@ def resolved(monkeypatch=None, *, flags=(), **given):
         ({"model_type": "cnn"}, CPUS),
         ({"model_type": "cnn", "size": "tiny"}, 1),
         ({"model_type": "attention", "dataset": SERIES}, 1),
-        ({"model_type": "attention", "dataset": SERIES, "batch_size": 128}, 1),
-        ({"model_type": "rnn", "dataset": SERIES, "batch_size": 128}, 1),  # of one time step
-        ({"model_type": "rnn", "dataset": SERIES, "size": "large", "batch_size": 128}, CPUS),
+        ({"model_type": "attention", "dataset": SERIES, "size": "large"}, CPUS),
+        ({"model_type": "rnn", "dataset": SERIES, "batch_size": 128}, 1),
+        ({"model_type": "rnn", "dataset": SERIES, "size": "large"}, 1),  # one operation
+        ({"model_type": "gru", "dataset": SERIES}, 1),  # of one time step
         ({"model_type": "transformer", "dataset": SERIES}, CPUS),
         ({"model_type": "mlp", "size": "large"}, CPUS),
         ({"model_type": "svm", "size": "tiny"}, CPUS),
@@ -39,15 +40,23 @@ def test_small_work_takes_one_thread(monkeypatch, given, threads):
     assert resolved(**given).threads == threads
 
 
-def test_the_work_of_an_lstm_that_answers_once_is_that_of_a_time_step(monkeypatch):
+def test_the_work_of_a_gru_that_answers_once_is_that_of_a_time_step(monkeypatch):
     monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
     model = keras.Sequential(
-        [keras.Input((100, 10)), keras.layers.LSTM(64), keras.layers.Dense(10, "softmax")]
+        [keras.Input((100, 10)), keras.layers.GRU(64), keras.layers.Dense(10, "softmax")]
     )
     given = {"model_type": "keras", "architecture": json.loads(model.to_json()), "dataset": SERIES}
-    # 128 × 11 MFLOP in all; over 64 units they would be large work, over 100 steps they are not
-    assert resolved(**given, batch_size=700).threads == 1
-    assert resolved(**given, batch_size=1000).threads == CPUS
+    # 8.5 MFLOP a sample over all 100 steps: large work already at batch 8, were they one product
+    assert resolved(**given, batch_size=500).threads == 1
+    assert resolved(**given, batch_size=900).threads == CPUS
+
+
+def test_an_lstm_takes_no_part_in_threads_on_the_cpu_alone(monkeypatch):
+    monkeypatch.setattr(execution, "usable_cpus", lambda: CPUS)
+    given = {"model_type": "rnn", "dataset": SERIES, "size": "large", "batch_size": 32}
+    assert resolved(**given).threads == 1
+    monkeypatch.setattr(execution, "on_the_cpu", lambda: False)
+    assert resolved(**given).threads == CPUS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,9 @@ def test_the_work_of_an_lstm_that_answers_once_is_that_of_a_time_step(monkeypatc
         ({"model_type": "cnn"}, {"avx512_bf16"}, "mixed_bfloat16"),
         ({"model_type": "cnn"}, {"amx_bf16"}, "mixed_bfloat16"),
         ({"model_type": "cnn"}, {"avx512f"}, "float32"),
-        ({"model_type": "attention", "dataset": SERIES}, {"amx_bf16"}, "float32"),
+        ({"model_type": "cnn", "size": "tiny"}, {"amx_bf16"}, "float32"),
+        ({"model_type": "mlp", "size": "large"}, {"amx_bf16"}, "float32"),
+        ({"model_type": "transformer", "dataset": SERIES}, {"amx_bf16"}, "float32"),
     ],
 )
 def test_half_precision_where_the_cpu_has_it_and_the_work_is_large(
