@@ -109,7 +109,8 @@ def _best(spec: JobSpec) -> Settings:
     by_keras = catalogue.family_of(spec).trainer == "keras"
     here = on_the_cpu()
     side_by_side = _work_flops(spec, lambda kind: not (here and kind == "LSTM"))
-    large = not by_keras or side_by_side >= LARGE_FLOPS  # scikit-learn's parts are apart
+    by_trees = not by_keras and spec.model_type != "svm"  # whose samples follow one another
+    large = by_trees or (by_keras and side_by_side >= LARGE_FLOPS)
     halved = _work_flops(spec, lambda kind: not here or kind in CONVOLUTIONS)
     half = by_keras and halved >= HALF_FLOPS and _has_bfloat16()
     return Settings(
@@ -118,7 +119,7 @@ def _best(spec: JobSpec) -> Settings:
         jit_compile=not here and not _recurrent(spec),
         steps_per_execution=STEPS_OF_LARGE if large else STEPS_OF_SMALL,
         input_pipeline="memory",
-        threads=usable_cpus() if large or not here else 1,
+        threads=usable_cpus() if large or (by_keras and not here) else 1,
     )
 
 

@@ -31,7 +31,7 @@ def resolved(monkeypatch=None, *, flags=(), **given):
         ({"model_type": "gru", "dataset": SERIES}, 1),  # of one time step
         ({"model_type": "transformer", "dataset": SERIES}, CPUS),
         ({"model_type": "mlp", "size": "large"}, CPUS),
-        ({"model_type": "svm", "size": "tiny"}, CPUS),
+        ({"model_type": "svm", "size": "large"}, 1),  # a sample after the other
         ({"model_type": "random_forest", "size": "tiny"}, CPUS),
     ],
 )
