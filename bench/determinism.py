@@ -8,14 +8,13 @@ from app.metering.host import usable_cpus
 from bench.training import IMAGES, SERIES, fork_server, train
 
 EPOCHS = 2
-REPEATS = 3
-FEWER = {"samples": 1000}
+REPEATS = 2
+FEWER = {"samples": 500}
 WORKLOADS: dict[str, dict[str, Any]] = {
     "cnn": {"model_type": "cnn", "dataset": IMAGES | FEWER},
     "rnn": {"model_type": "rnn", "dataset": SERIES | FEWER},
     "attention": {"model_type": "attention", "dataset": SERIES | FEWER},
-    "transformer": {"model_type": "transformer", "size": "small", "dataset": SERIES | FEWER},
-    "resnet": {"model_type": "resnet", "size": "tiny", "dataset": IMAGES | FEWER},
+    "transformer": {"model_type": "transformer", "size": "tiny", "dataset": SERIES | FEWER},
 }
 PINNED = {"jit_compile": False, "threads": 1, "steps_per_execution": 16, "input_pipeline": "memory"}
 CHANGES: dict[str, dict[str, Any]] = {

@@ -24,7 +24,7 @@ import psycopg
 from bench.record import write
 from bench.service import Service, service
 
-LEASE_S = 6.0  # half of it is the patience with a database that starts again
+LEASE_S = 4.0  # half of it is the patience with a database that starts again
 SETTINGS = {
     "TRAINWATT_LEASE_S": str(LEASE_S),
     "TRAINWATT_HEARTBEAT_S": "0.5",
