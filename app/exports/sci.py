@@ -29,21 +29,18 @@ def sci(report: EnergyReport, unit: Unit = "training", embodied_g: float | None 
     if report.energy.total_j is not None:
         energy_kwh = kwh_from_joules(report.energy.total_j) * priced.pue
     operational_g = priced.co2e_g
-    total_g = (
-        None if None in (operational_g, embodied_g) else (operational_g or 0) + (embodied_g or 0)
-    )
+    total_g = None
+    if operational_g is not None and embodied_g is not None:
+        total_g = operational_g + embodied_g
     body = {
         "standard": STANDARD,
         "functional_unit": unit,
-        "units": _field(count, "count", "measured" if count else "not known"),
+        "units": _field(count, "count", "measured"),
         "energy": _field(energy_kwh, "kWh", energy_method(report)),
         "intensity": _field(
-            priced.intensity_g_per_kwh,
-            "gCO2e/kWh",
-            "not known" if priced.intensity_g_per_kwh is None else "assumed",
-            source=priced.intensity_source,
+            priced.intensity_g_per_kwh, "gCO2e/kWh", "assumed", source=priced.intensity_source
         ),
-        "embodied": _field(embodied_g, "gCO2e", "not known" if embodied_g is None else "assumed"),
+        "embodied": _field(embodied_g, "gCO2e", "assumed"),
         "operational_per_unit": _field(_per(operational_g, count), "gCO2e", energy_method(report)),
         "operational_per_unit_low": _field(
             _per(priced.low_g, count), "gCO2e", energy_method(report)
@@ -51,7 +48,7 @@ def sci(report: EnergyReport, unit: Unit = "training", embodied_g: float | None 
         "operational_per_unit_high": _field(
             _per(priced.high_g, count), "gCO2e", energy_method(report)
         ),
-        "sci": _field(_per(total_g, count), "gCO2e", "assumed" if total_g else "not known"),
+        "sci": _field(_per(total_g, count), "gCO2e", "assumed"),
         "reason": _reason(operational_g, embodied_g, count),
         "job_id": report.job_id,
     }
@@ -59,7 +56,13 @@ def sci(report: EnergyReport, unit: Unit = "training", embodied_g: float | None 
 
 
 def _field(value: float | None, unit: str, known: str, **more: Any) -> dict[str, Any]:
-    return {"value": value, "unit": unit, "known": known, **more}
+    """One figure; how it is known counts only where it has a value."""
+    return {
+        "value": value,
+        "unit": unit,
+        "known": "not known" if value is None else known,
+        **more,
+    }
 
 
 def _count(report: EnergyReport, unit: Unit) -> int:

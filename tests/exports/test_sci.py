@@ -48,10 +48,17 @@ def test_without_a_country_or_a_run_it_says_why(make_report, never_ran):
 def test_every_field_says_how_it_is_known(make_report):
     for part in made(make_report(), "training", 1.0).values():
         if isinstance(part, dict):
+            assert part["value"] is not None
             assert part["known"] in {
                 "measured",
                 "estimated",
                 "assumed",
                 "assumed in part",
-                "not known",
             }
+
+
+def test_a_figure_without_a_value_is_never_known(never_ran, make_report):
+    for report in (never_ran, make_report(price=NOWHERE), make_report()):
+        for part in made(report, "sample").values():
+            if isinstance(part, dict):
+                assert (part["value"] is None) == (part["known"] == "not known")

@@ -1,7 +1,5 @@
 """The hosts: how each measures, and what would make it better."""
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -20,5 +18,4 @@ async def hosts(service: Serving) -> Response:
         "hosts",
         here="/hosts",
         hosts=[(host, service.trouble(host), list(advice(host))) for host in known],
-        now=datetime.now(UTC),
     )

@@ -96,8 +96,4 @@ def _charts(report: EnergyReport) -> dict[str, object]:
         drawn["loss"] = charts.epochs("Loss", losses)
     if any(value is not None for line in accuracies.values() for value in line):
         drawn["accuracy"] = charts.epochs("Accuracy", accuracies, top=1.0)
-    drawn["epochs"] = [
-        (phase, checked.get(phase.index), report.quality.best_epoch == phase.index)
-        for phase in trained
-    ]
     return drawn
