@@ -45,7 +45,7 @@ def _paragraph(report: EnergyReport) -> str:
         what = f"Training {model} on {trained.dataset} for {epochs}"
     where = f" on {report.environment.cpu_model or 'an unknown CPU'}" if report.environment else ""
     return (
-        f"{what}{where} ({report.status.value}) was measured by trainwatt, whose sensor is "
+        f"{what}{where} ({report.status.value}) was accounted for by trainwatt, whose sensor is "
         f"codecarbon; the boundary is the components CPU, GPU and RAM. Job {report.job_id}, "
         f"spec {report.spec_sha256[:12]}, readings {(report.readings_sha256 or 'none')[:12]}."
     )

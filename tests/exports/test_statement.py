@@ -20,6 +20,7 @@ def test_every_figure_has_its_interval_and_how_it_is_known(make_report):
     assert "56.0 g/kWh, PUE 1.5" in found["CO2e"][3]
     assert "Training cnn base on mnist5k for 1 epoch on" in text
     assert "Trust grade" in text
+    assert "measured" not in text.partition("\n|")[0]  # its energy is estimated
 
 
 def test_what_is_not_known_is_a_dash_with_its_reason(never_ran, make_report):
