@@ -24,7 +24,7 @@ import psycopg
 from bench.record import write
 from bench.service import Service, service
 
-LEASE_S = 4.0  # half of it is the patience with a database that starts again
+LEASE_S = 10.0  # half of it is the patience with a database that starts again
 SETTINGS = {
     "TRAINWATT_LEASE_S": str(LEASE_S),
     "TRAINWATT_HEARTBEAT_S": "0.5",
@@ -262,7 +262,7 @@ def _hit(site: Site, target: str, job_id: str) -> tuple[str, list[psutil.Process
         with contextlib.suppress(psutil.NoSuchProcess):
             if victim is not None and target == "pause":
                 victim.suspend()
-                time.sleep(1.5 * LEASE_S)
+                time.sleep(LEASE_S + 1)
                 victim.resume()
                 return stage, []
             if victim is not None:
