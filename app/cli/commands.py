@@ -14,7 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from app import __version__
-from app.cli import INTERRUPTED, datasets, tables
+from app.cli import INTERRUPTED, check, datasets, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
@@ -545,3 +545,4 @@ def _complain(text: str) -> None:
 
 
 cli.add_typer(datasets.commands(_client, _print, _print_json, _out), name="datasets")
+cli.command()(check.command(_client, _out, _print_json, _complain))
