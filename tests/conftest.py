@@ -21,9 +21,19 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from app.domain.external import ExternalTraining
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
-from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method
+from app.domain.posted import PostedReport
+from app.domain.readings import (
+    ComponentFacts,
+    HostFacts,
+    MeterFacts,
+    Method,
+    Phase,
+    Reading,
+    Readings,
+)
 from app.domain.specs import JobSpec
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.migrate import migrate
@@ -106,6 +116,36 @@ def make_host() -> Callable[..., Host]:
 def serving() -> Callable[[Any], AbstractContextManager[str]]:
     """Serves an app over real HTTP in a thread while a block runs; its URL."""
     return _serving
+
+
+@pytest.fixture(scope="session")
+def make_posted() -> Callable[..., PostedReport]:
+    """Makes what a training outside of the service sends: 10 s at 20 W by the RAM's size."""
+    return _posted
+
+
+def _posted(**facts: Any) -> PostedReport:
+    marks: dict[float, dict[str, Any]] = {
+        0.0: {"begins": Phase.SETUP},
+        2.0: {"begins": Phase.EPOCH, "index": 0},
+        6.0: {"begins": Phase.VALIDATION, "index": 0, "ended": {"samples": 4000, "loss": 0.5}},
+        7.0: {"begins": Phase.OTHER, "ended": {"validation_accuracy": 0.9}},
+        8.0: {"begins": Phase.EVALUATION},
+        10.0: {"begins": Phase.END, "ended": {"test_accuracy": 0.91}},
+    }
+    ram = ComponentFacts(method=Method.ASSUMED, source="codecarbon, 20 W flat", constant_w=20.0)
+    readings = Readings(
+        attempt=1,
+        started_at=MOMENT,
+        host=_host("box").facts,
+        meter=METER.model_copy(update={"ram": ram}),
+        readings=tuple(
+            Reading(t_s=t_s, cpu_j=None, gpu_j=None, ram_j=20 * t_s, **mark)
+            for t_s, mark in marks.items()
+        ),
+    )
+    training = ExternalTraining.model_validate({"name": "my net", "dataset": "mine", **facts})
+    return PostedReport(training=training, readings=readings)
 
 
 def _job(spec: JobSpec | None = None, **fields: Any) -> Job:

@@ -12,6 +12,7 @@ from app.accounting.parts import Part, Parts, without_figure
 from app.accounting.phases import Span, whole
 from app.accounting.processors import generation
 from app.accounting.trained import trained
+from app.domain.external import Asked
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity, kwh_from_joules
 from app.domain.readings import KnownFacts, Method, Phase, Readings
@@ -26,7 +27,7 @@ from app.domain.reports import (
     Trust,
     Wall,
 )
-from app.domain.specs import JobSpec, WorkloadFacts
+from app.domain.specs import WorkloadFacts
 
 NEVER_RAN = "the job ended before it ran"
 NOT_AGAIN = "the job ended while it waited to run again"
@@ -77,7 +78,7 @@ def report(
     readings: Readings,
     *,
     job_id: str,
-    spec: JobSpec,
+    spec: Asked,
     status: JobStatus,
     work: WorkloadFacts,
     intensity: CarbonIntensity,
@@ -145,7 +146,7 @@ def _measured(
 def empty_report(
     *,
     job_id: str,
-    spec: JobSpec,
+    spec: Asked,
     status: JobStatus,
     work: WorkloadFacts,
     intensity: CarbonIntensity,
@@ -192,7 +193,7 @@ def _build(
     run: _Run,
     *,
     job_id: str,
-    spec: JobSpec,
+    spec: Asked,
     status: JobStatus,
     work: WorkloadFacts,
     intensity: CarbonIntensity,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.accounting.trained import trained
+from app.domain.external import Asked
 from app.domain.quantities import Frozen
 from app.domain.report_rows import ReportRow
 from app.domain.reports import Component, EnergyReport
@@ -13,7 +14,7 @@ from app.domain.specs import JobSpec
 EXECUTION = ("mode", "precision", "jit_compile", "steps_per_execution", "input_pipeline")
 
 
-def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportRow:
+def row(report: EnergyReport, *, spec: Asked, created_at: datetime) -> ReportRow:
     """The row of a report; `created_at` is when its job was submitted, in UTC."""
     energy, emissions, work = report.energy, report.emissions, report.work
     return ReportRow(
@@ -63,7 +64,7 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
         readings_sha256=report.readings_sha256,
         target_accuracy=spec.target_accuracy,
         target_reached=report.quality.target_reached,
-        label_noise=spec.dataset.label_noise,
+        label_noise=spec.dataset.label_noise if isinstance(spec, JobSpec) else None,
         **_execution(report),
         stopped_by=report.quality.stopped_by,
         energy_net_low_j=energy.net_low_j,
@@ -74,10 +75,10 @@ def row(report: EnergyReport, *, spec: JobSpec, created_at: datetime) -> ReportR
     )
 
 
-def _asked(spec: JobSpec) -> dict[str, Any]:
+def _asked(spec: Asked) -> dict[str, Any]:
     return {
         **dict(trained(spec)),
-        "precision": spec.execution.precision,
+        "precision": spec.execution.precision if isinstance(spec, JobSpec) else None,
         "tags": json.dumps(spec.tags, sort_keys=True, ensure_ascii=False),
     }
 

@@ -29,6 +29,7 @@ from app.domain.errors import (
     UnavailableError,
 )
 from app.domain.events import JobEvent
+from app.domain.posted import PostedReport
 
 ASSETS = {  # of swagger-ui, as the package fastapi-swagger carries it
     "swagger-ui-bundle.js": "text/javascript",
@@ -68,7 +69,7 @@ PROBLEMS: dict[int, tuple[Kind, str]] = {
     404: (KINDS[NotFoundError], "There is no such thing"),
     406: (HTTP_KINDS[406], "It cannot be had in this format"),
     409: (KINDS[StateError], "The job's status, named in `job_status`, does not allow this"),
-    413: (HTTP_KINDS[413], "The body is longer than 1 MiB"),
+    413: (HTTP_KINDS[413], "The body is longer than this call takes: 1 MiB, of a report 16 MiB"),
     415: (HTTP_KINDS[415], "The body is not sent as application/json"),
     422: (KINDS[SpecError], "What was sent does not hold; `errors` names each field"),
     429: (KINDS[QueueFullError], "The queue is full; `Retry-After` says when to try again"),
@@ -153,7 +154,7 @@ def describe(app: FastAPI) -> None:
 
 def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
     schemas = description["components"]["schemas"]
-    for model in (Problem, JobEvent):
+    for model in (Problem, JobEvent, PostedReport):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**schema.pop("$defs"), model.__name__: schema}
     bearer = {"type": "http", "scheme": "bearer", "description": "needed off loopback alone"}

@@ -14,7 +14,7 @@ from app.domain.jobs import Job
 from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
 from app.domain.specs import Dataset
-from app.words.jobs import ago, model, moment, says, training
+from app.words.jobs import ago, dataset, model, moment, says, training
 from app.words.units import NONE, per_cent, quantity
 from app.workloads import own_model
 
@@ -54,9 +54,9 @@ def _job_cells(job: Job) -> dict[str, str]:
     return {
         "Job": job.id,
         "Status": job.status.value,
-        "Model": model(job.spec),
-        "Data set": job.spec.dataset.name,
-        "Epochs": str(job.spec.epochs),
+        "Model": model(job.asked),
+        "Data set": dataset(job.asked) or NONE,
+        "Epochs": str(job.asked.epochs or NONE),
         "Host": job.host or NONE,
         "Created": ago(job.created_at),
     }
@@ -74,17 +74,16 @@ def job(item: Job, *, stuck: str = "") -> Table:
 
 
 def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
-    spec = item.spec
     return {
         "Job": item.id,
         "Status": says(item, stuck=stuck),
-        "Training": training(spec),
+        "Training": training(item.asked),
         "Host": item.host,
         "Attempt": str(item.attempt) if item.attempt else None,
         "Created": moment(item.created_at),
         "Started": moment(item.started_at),
         "Finished": moment(item.finished_at),
-        "Tags": ", ".join(f"{key}={value}" for key, value in spec.tags.items()),
+        "Tags": ", ".join(f"{key}={value}" for key, value in item.asked.tags.items()),
         "Next": f"trainwatt report {item.id}"
         if item.status.final
         else f"trainwatt watch {item.id}",

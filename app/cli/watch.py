@@ -46,9 +46,9 @@ def _look(client: Client, job_id: str) -> Seen:
 
 def stuck(client: Client, job: Job) -> str:
     """Why no worker takes a job that waits, in words; nothing where one may."""
-    if job.status is not JobStatus.QUEUED or not job.spec.placement.labels:
+    if job.status is not JobStatus.QUEUED or not job.to_train.placement.labels:
         return ""
-    return no_taker(job.spec.placement.labels, client.hosts())
+    return no_taker(job.to_train.placement.labels, client.hosts())
 
 
 def _patiently(look: Callable[[], Seen]) -> Seen:

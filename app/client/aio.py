@@ -24,6 +24,7 @@ from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
+from app.domain.posted import PostedReport
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.specs import JobSpec
@@ -208,6 +209,10 @@ class AsyncClient:
                 asks.export_path(job_id, name), params=asks.given(params)
             )
         return text(self.url, response)
+
+    async def post_report(self, posted: PostedReport) -> Report:
+        """As `Client.post_report`."""
+        return await self._do(asks.post_report(posted))
 
     async def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """As `Client.readings`."""

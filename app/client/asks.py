@@ -11,6 +11,7 @@ from app.client.models import JobList, Report, RowList, as_job, parse
 from app.domain.datasets import UploadedDataset
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
+from app.domain.posted import PostedReport
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportRow, ReportSort
 from app.domain.specs import JobSpec
@@ -21,6 +22,7 @@ Tag = tuple[str, str]
 
 JSON_BODY = {"Content-Type": "application/json"}
 FILE_BODY = {"Content-Type": "application/octet-stream"}
+ACCOUNTING_S = 60.0  # what a long training's readings are given to be accounted for
 LOOKING_S = 600.0  # what an upload is given to be looked through and kept, once it is sent
 
 
@@ -111,6 +113,17 @@ def reports(
             items=tuple(parse(ReportRow, item) for item in page["items"]),
             next_cursor=page.get("next_cursor"),
         ),
+    )
+
+
+def post_report(posted: PostedReport) -> Ask[Report]:
+    """Keep a training that ran outside of the service."""
+    return Ask(
+        method="POST",
+        path="/v1/reports",
+        body=posted.model_dump(mode="json", exclude_defaults=True),
+        longer_s=ACCOUNTING_S,
+        read=lambda body: parse(Report, body),
     )
 
 

@@ -21,6 +21,7 @@ from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
+from app.domain.posted import PostedReport
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.specs import JobSpec
@@ -302,6 +303,18 @@ class Client:
         with reachable(self.url, self._timeout_s):
             response = self._http.get(asks.export_path(job_id, name), params=asks.given(params))
         return text(self.url, response)
+
+    def post_report(self, posted: PostedReport) -> Report:
+        """Keep a training that ran outside of the service as a final job; its report.
+
+        The same content sent again is the same job.
+
+        Raises:
+            SpecError: something in it does not hold, or cannot be accounted for.
+            UsageError: it is longer than the service takes.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.post_report(posted))
 
     def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """The raw readings of an attempt of a job, the newest where none is named.

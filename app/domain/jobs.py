@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from app.domain.external import EXTERNAL, Asked, ExternalTraining
 from app.domain.quantities import Frozen
 from app.domain.specs import JobSpec
 
@@ -76,12 +77,15 @@ EVERY_JOB = JobFilter()
 
 
 class Job(Frozen):
-    """What users see of a job. Times are in UTC; `attempt` is 0 until a worker takes it."""
+    """What users see of a job. Times are in UTC; `attempt` is 0 until a worker takes it.
+
+    A training that ran outside of the service has no spec; `external` is what was told of it.
+    """
 
     id: str
     status: JobStatus
     stage: Stage | None
-    spec: JobSpec
+    spec: JobSpec | None
     spec_sha256: str
     progress: Progress | None
     queue_position: int | None
@@ -91,9 +95,31 @@ class Job(Frozen):
     started_at: datetime | None
     finished_at: datetime | None
     error: JobError | None
+    external: ExternalTraining | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """What was trained, wherever that was."""
+        return self.external or self.to_train
+
+    @property
+    def to_train(self) -> JobSpec:
+        """The spec of a job that is trained here.
+
+        Raises:
+            ValueError: it ran outside of the service.
+        """
+        if self.spec is None:
+            raise ValueError(f"expected a job with a spec, received {self.id}, which has none")
+        return self.spec
+
+    @property
+    def family(self) -> str:
+        """The model type of its spec, or `external`."""
+        return EXTERNAL if self.spec is None else self.spec.model_type
 
     def public(self) -> dict[str, Any]:
         """The job as HTTP and the command line show it, with its links."""
         here = f"/v1/jobs/{self.id}"
         links = {"self": here, "report": f"{here}/report", "events": f"{here}/events"}
-        return {**self.model_dump(mode="json"), "links": links}
+        return {**self.model_dump(mode="json"), "model_type": self.family, "links": links}

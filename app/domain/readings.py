@@ -18,6 +18,7 @@ class Phase(StrEnum):
     VALIDATION = "validation"  # the validation set after an epoch
     EVALUATION = "evaluation"  # the test set
     END = "end"  # the process takes itself down
+    OTHER = "other"  # between the phases of a training that runs outside of the service
 
 
 class Method(StrEnum):

@@ -40,13 +40,14 @@ class ReportRow(Frozen):
     # what was asked for
     model_type: str
     size: str | None  # a name, or width=1.5,depth=2; null for a user's own model
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    dataset: str
+    # null where nothing was said of a training that ran outside of the service
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    seed: int | None
+    dataset: str | None
     dataset_samples: int | None  # null: all
-    precision: str
+    precision: str | None
     tags: str  # a JSON object
     spec_sha256: str
     # what it cost
@@ -84,7 +85,7 @@ class ReportRow(Frozen):
     pue: float
     # what it achieved
     parameters: int | None
-    layers: int
+    layers: int | None
     flops_per_sample: int | None
     samples: int
     flops: int | None

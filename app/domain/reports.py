@@ -148,7 +148,7 @@ class Work(Frozen):
     """What was computed: model scale, samples and FLOPs of the finished training phases."""
 
     parameters: int | None
-    layers: int
+    layers: int | None
     flops_per_sample: int | None
     flops_reason: str | None = None  # why no FLOPs are stated
     parameters_reason: str | None = None
@@ -248,12 +248,13 @@ class Trained(Frozen):
     model_type: str
     model_name: str | None  # of a user's own model, as its architecture has it
     size: str | None  # a name, or width=1.5,depth=2; null for a user's own model
-    dataset: str
+    # Of a training that ran outside of the service null where nothing was said.
+    dataset: str | None
     dataset_samples: int | None  # null: all
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    seed: int | None
 
 
 class EnergyReport(Frozen):

@@ -235,7 +235,7 @@ class WorkloadFacts(Frozen):
     """
 
     parameters: int | None
-    layers: int
+    layers: int | None  # null: not told of a training that ran outside of the service
     flops_per_sample: int | None
     flops_reason: str | None = None
     parameters_reason: str | None = None

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from app.domain.external import EXTERNAL
 from app.domain.readings import Method
 from app.domain.reports import Component, EnergyReport
 from app.exports.known import energy_method
 from app.words import report as words
-from app.words.jobs import named
+from app.words.jobs import epochs, named, on_data
 from app.words.units import NONE, duration, interval, per_cent, quantity, significant
 
 Row = tuple[str, str, str, str]
@@ -41,8 +42,8 @@ def _paragraph(report: EnergyReport) -> str:
     what = "The training"
     if trained is not None:
         model = named(trained.model_type, trained.size, trained.model_name)
-        epochs = f"{trained.epochs} epoch{'' if trained.epochs == 1 else 's'}"
-        what = f"Training {model} on {trained.dataset} for {epochs}"
+        span = epochs(trained.epochs)
+        what = f"Training {on_data(model, trained.dataset)}{f' for {span}' if span else ''}"
     where = f" on {report.environment.cpu_model or 'an unknown CPU'}" if report.environment else ""
     return (
         f"{what}{where} ({report.status.value}) was accounted for by trainwatt, whose sensor is "
@@ -83,12 +84,22 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, ...]]:
         NONE if priced.co2e_g is None else f"{known}; intensity assumed",
         f"{significant(priced.intensity_g_per_kwh)} g/kWh, PUE {priced.pue:g}, {source or NONE}",
     )
+    told = report.trained is not None and report.trained.model_type == EXTERNAL
+    known, word = ("assumed" if told else "measured"), "its script's word"
     yield "duration", duration(report.duration_s), NONE, "measured", "the readings"
-    yield "samples trained", f"{work.samples:,}", NONE, "measured", "the training"
-    flops = "hand count of the layers" if work.flops is not None else work.flops_reason or NONE
+    yield (
+        "samples trained",
+        f"{work.samples:,}",
+        NONE,
+        known,
+        word if told else "the training",
+    )
+    counted = word if told else "hand count of the layers"
+    flops = counted if work.flops is not None else work.flops_reason or NONE
     yield "FLOPs", quantity(work.flops, "FLOP"), NONE, "estimated", flops
     accuracy = report.quality.test_accuracy
-    yield "test accuracy", per_cent(accuracy), NONE, "measured", "the test set"
+    by = word if told else "the test set"
+    yield "test accuracy", per_cent(accuracy), NONE, known, by
 
 
 def _component(name: str, part: Component) -> tuple[str, ...]:

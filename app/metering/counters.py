@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -27,6 +28,30 @@ class CpuSeconds(Frozen):
     instrument_cpu_s: float | None
 
 
+class HostCounters:
+    """The counters of the whole host."""
+
+    def __init__(self) -> None:
+        """Find the one that counts the host, and not a container alone."""
+        self._source = host_busy_source()
+
+    def busy_s(self) -> float | None:
+        """CPU-seconds of everything on the host."""
+        return _busy_s(self._source)
+
+    @staticmethod
+    def steal_s() -> float | None:
+        """CPU-seconds that the hypervisor took."""
+        return _steal_s()
+
+
+class Counters(Protocol):
+    """What an attempt counts CPU-seconds with."""
+
+    def read(self, job: int | None, /) -> CpuSeconds:
+        """All counters now; `job` is the process that trains, null before it starts."""
+
+
 class CpuCounters:
     """The counters of one attempt.
 
@@ -42,14 +67,14 @@ class CpuCounters:
         self._ended_before_s = _cpu_s(self._fork_server, ENDED_CHILDREN)
         self._service = {process: 0.0 for process in service}
         self._service_due_s = 0.0  # of the monotonic clock
-        self._host_busy = host_busy_source()
+        self._host = HostCounters()
 
     def read(self, job: int | None) -> CpuSeconds:
         """All counters now; `job` is the process that trains, null before it starts."""
         instrument_s = time.process_time()
         return CpuSeconds(
-            host_busy_s=_busy_s(self._host_busy),
-            host_steal_s=_steal_s(),
+            host_busy_s=self._host.busy_s(),
+            host_steal_s=self._host.steal_s(),
             job_cpu_s=self._job_s(job),
             service_cpu_s=instrument_s + self._service_s(at_once=job is None),
             instrument_cpu_s=instrument_s,

@@ -3,6 +3,7 @@
 from app.service.evaluation import Evaluations
 from app.service.events import Events
 from app.service.jobs import Jobs
+from app.service.posted import Posted
 from app.service.reports import Reports
 from app.service.so_far import SoFar
 from app.service.state import State
@@ -10,5 +11,5 @@ from app.service.state import State
 __all__ = ["Service"]
 
 
-class Service(Jobs, Events, SoFar, Evaluations, Reports, State):
+class Service(Jobs, Events, SoFar, Evaluations, Posted, Reports, State):
     """The system as its users see it. Every method may raise UnavailableError."""

@@ -156,7 +156,7 @@ def _report(
         return report(
             readings,
             job_id=job.id,
-            spec=job.spec,
+            spec=job.asked,
             status=stored.status,
             work=_facts(stored.work),
             intensity=price,
@@ -166,7 +166,7 @@ def _report(
     ended_with_job = len(stored.attempts) > len(stored.earlier)
     return empty_report(
         job_id=job.id,
-        spec=job.spec,
+        spec=job.asked,
         status=stored.status,
         work=_facts(stored.work),
         intensity=price,

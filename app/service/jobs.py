@@ -104,10 +104,10 @@ class Jobs(Datasets):
             raise _MovedError
         return empty_report(
             job_id=job.id,
-            spec=job.spec,
+            spec=job.to_train,
             status=JobStatus.CANCELLED,
-            work=catalogue.known_facts(job.spec),
-            intensity=self._intensity(job.spec),
+            work=catalogue.known_facts(job.to_train),
+            intensity=self._intensity(job.to_train),
             finished_at=datetime.now(UTC),
             earlier=earlier,
         )

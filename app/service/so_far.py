@@ -35,10 +35,10 @@ class SoFar(Core):
             report,
             readings,
             job_id=job.id,
-            spec=job.spec,
+            spec=job.to_train,
             status=job.status,
-            work=catalogue.known_facts(job.spec),
-            intensity=self._intensity(job.spec),
+            work=catalogue.known_facts(job.to_train),
+            intensity=self._intensity(job.to_train),
             earlier=await self._store.attempts(job.id),
         )
         return await asyncio.to_thread(making)

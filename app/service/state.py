@@ -25,10 +25,9 @@ class State(Core):
 
     async def stuck(self, job: Job) -> str:
         """Why no worker takes a job that waits, in words; nothing where one may."""
-        labels = job.spec.placement.labels
-        if job.status is not JobStatus.QUEUED or not labels:
+        if job.status is not JobStatus.QUEUED or not job.to_train.placement.labels:
             return ""
-        return no_taker(labels, await self._store.hosts())
+        return no_taker(job.to_train.placement.labels, await self._store.hosts())
 
     def trouble(self, host: Host) -> str | None:
         """Why the worker of a host is not counted on, in a sentence; null where it is."""

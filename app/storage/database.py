@@ -92,8 +92,8 @@ class Database:
         """
         return await self._queue.configure_task(
             TASK,
-            queue=queue_name(job.spec.placement.labels),
-            priority=job.spec.priority,
+            queue=queue_name(job.to_train.placement.labels),
+            priority=job.to_train.priority,
             connection=await driver(connection),
         ).defer_async(job_id=job.id)
 

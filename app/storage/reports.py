@@ -104,14 +104,14 @@ class ReportRecords(Database):
 async def store_report(connection: AsyncConnection, report: EnergyReport) -> None:
     """Store the report of a job that becomes final in this transaction, and count the job."""
     job = await fetch_job(connection, report.job_id)
-    flat = row(report, spec=job.spec, created_at=job.created_at)
+    flat = row(report, spec=job.asked, created_at=job.created_at)
     await connection.execute(
         reports.insert().values(
             job_id=report.job_id,
             body=report.model_dump_json().encode(),
             row=flat.model_dump_json(),
             status=report.status.value,
-            model_type=job.spec.model_type,
+            model_type=job.family,
             host=job.host,
             finished_at=flat.finished_at or sa.func.now(),
             energy_total_j=flat.energy_total_j,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import NotFoundError
+from app.domain.external import EXTERNAL, ExternalTraining
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
@@ -61,11 +62,12 @@ async def fetch_job(connection: AsyncConnection, job_id: str) -> Job:
 
 def job_from(row: Any) -> Job:
     """A job from a row of `SELECT_JOB`."""
+    external = row.model_type == EXTERNAL
     return Job(
         id=row.id,
         status=JobStatus(row.status),
         stage=Stage(row.stage) if row.stage else None,
-        spec=JobSpec.model_validate_json(row.spec),
+        spec=None if external else JobSpec.model_validate_json(row.spec),
         spec_sha256=row.spec_sha256,
         progress=Progress.model_validate_json(row.progress) if row.progress else None,
         queue_position=row.queue_position,
@@ -75,6 +77,7 @@ def job_from(row: Any) -> Job:
         started_at=utc(row.started_at),
         finished_at=utc(row.finished_at),
         error=JobError.model_validate_json(row.error) if row.error else None,
+        external=ExternalTraining.model_validate_json(row.spec) if external else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from app.storage.attempts import AttemptRecords
 from app.storage.datasets import DatasetRecords
+from app.storage.external import ExternalRecords
 from app.storage.hosts import HostRecords
 from app.storage.jobs import JobPage, JobRecords
 from app.storage.live import LiveRecords
@@ -18,6 +19,7 @@ class Store(
     JobRecords,
     ReportRecords,
     AttemptRecords,
+    ExternalRecords,
     LiveRecords,
     Notices,
     Locks,

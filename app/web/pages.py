@@ -58,6 +58,7 @@ def _filters() -> Mapping[str, Any]:
         "says": jobs.says,
         "left": jobs.left,
         "model": jobs.model,
+        "dataset": jobs.dataset,
         "ago": jobs.ago,
         "moment": jobs.moment,
         "training": jobs.training,

@@ -80,7 +80,7 @@ def figures(compared: Sequence[Compared]) -> list[Figure]:
 
 def differences(compared: Sequence[Compared]) -> list[tuple[str, tuple[str, ...], bool]]:
     """Every field of the specs by its name, each job's value, and whether they differ."""
-    flat = [dict(_flat(one.job.spec.model_dump(mode="json"))) for one in compared]
+    flat = [dict(_flat(one.job.asked.model_dump(mode="json"))) for one in compared]
     names = list(dict.fromkeys(name for one in flat for name in one))
     rows = []
     for name in names:

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from app.domain.external import EXTERNAL, Asked, ExternalTraining
 from app.domain.jobs import Job, JobStatus, Stage
-from app.domain.specs import JobSpec
 from app.words.units import duration
 
 WITHOUT_BATCHES = {"svm", "random_forest"}
@@ -60,16 +60,38 @@ def left(job: Job) -> str:
     return "" if eta_s is None else f"about {duration(max(1.0, round(eta_s)))} left"
 
 
-def training(spec: JobSpec) -> str:
+def training(asked: Asked) -> str:
     """What is trained: `cnn base on mnist5k, 3 epochs, batches of 32, seed 0`."""
-    epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
-    batches = "" if spec.model_type in WITHOUT_BATCHES else f", batches of {spec.batch_size}"
-    return f"{model(spec)} on {spec.dataset.name}, {epochs}{batches}, seed {spec.seed}"
+    batched = isinstance(asked, ExternalTraining) or asked.model_type not in WITHOUT_BATCHES
+    told = [
+        on_data(model(asked), dataset(asked)),
+        epochs(asked.epochs),
+        f"batches of {asked.batch_size}" if batched and asked.batch_size is not None else None,
+        f"seed {asked.seed}" if asked.seed is not None else None,
+    ]
+    return ", ".join(filter(None, told))
 
 
-def model(spec: JobSpec) -> str:
-    """The model of a spec by its name."""
-    return named(spec.model_type, spec.size_name, spec.model_name)
+def model(asked: Asked) -> str:
+    """The model by its name."""
+    if isinstance(asked, ExternalTraining):
+        return named(EXTERNAL, None, asked.name)
+    return named(asked.model_type, asked.size_name, asked.model_name)
+
+
+def dataset(asked: Asked) -> str | None:
+    """The data set by its name; null where it was not told."""
+    return asked.dataset if isinstance(asked, ExternalTraining) else asked.dataset.name
+
+
+def on_data(name: str, data: str | None) -> str:
+    """A model and what it learns from: `cnn base on mnist5k`."""
+    return name if data is None else f"{name} on {data}"
+
+
+def epochs(count: int | None) -> str | None:
+    """So many epochs; null where that was not told."""
+    return None if count is None else f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def named(model_type: str, size: str | None, model_name: str | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Method, Phase
 from app.domain.reports import Component, EnergyReport, PhaseReport, Trained
-from app.words.jobs import named
+from app.words.jobs import epochs, named, on_data
 from app.words.units import NONE, duration, interval, per_cent, quantity, significant
 
 DEFAULT = "codecarbon"  # the set of assumptions that a report has without asking
@@ -54,8 +54,9 @@ def rows(report: EnergyReport) -> Iterator[tuple[str, str]]:
 def _training(trained: Trained) -> str:
     model = named(trained.model_type, trained.size, trained.model_name)
     samples = "" if trained.dataset_samples is None else f" ({trained.dataset_samples:,} samples)"
-    epochs = f"{trained.epochs} epoch{'' if trained.epochs == 1 else 's'}"
-    return f"{model} on {trained.dataset}{samples}, {epochs}, seed {trained.seed}"
+    seed = None if trained.seed is None else f"seed {trained.seed}"
+    told = [f"{on_data(model, trained.dataset)}{samples}", epochs(trained.epochs), seed]
+    return ", ".join(filter(None, told))
 
 
 def ran_before(report: EnergyReport) -> bool:

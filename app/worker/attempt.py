@@ -102,7 +102,7 @@ class Attempt:
         self._budget: Budget = budget(bench, job, earlier)
         tick_s = bench.settings.sample_interval_s
         tick_s = min(tick_s, TICK_S) if self._budget.limited else tick_s
-        self._training = Training(job.spec, bench.cache_dir, self._read, tick_s)
+        self._training = Training(job.to_train, bench.cache_dir, self._read, tick_s)
         self._journal = Journal(bench, job, self._recorder, tick_s)
         self._sampling = Sampling(job.id, tick_s)
         self._written = 0
@@ -188,7 +188,7 @@ class Attempt:
         if self._lacking is not None or self._asked.is_set():
             return False
         monitor, journal, since_s = self._bench.idle_monitor, self._journal, time.monotonic()
-        if self._job.spec.dataset.uploaded and self._bench.settings.quiet_wait_s:
+        if self._job.to_train.dataset.uploaded and self._bench.settings.quiet_wait_s:
             journal.stage = Stage.WAITING_FOR_QUIET  # what was seen before the fetch is old
         until_s, waited_s = since_s + self._bench.settings.quiet_wait_s, 0.0
         while journal.stage is Stage.WAITING_FOR_QUIET:
@@ -231,7 +231,7 @@ class Attempt:
 
     async def _fetch(self) -> JobError | None:
         """Bring a user's data set here before anything is measured; why that cannot be done."""
-        bench, spec = self._bench, self._job.spec
+        bench, spec = self._bench, self._job.to_train
         max_bytes = bench.settings.dataset_cache_mib * 2**20
         stop = self._asked.is_set
         try:
@@ -260,7 +260,7 @@ class Attempt:
 
     async def _train(self) -> tuple[Cut | None, Ended]:
         """Follow the process to its end, and say what it was cut for, if it was."""
-        timeout_s = self._job.spec.limits.timeout_s
+        timeout_s = self._job.to_train.limits.timeout_s
         limit = asyncio.timeout(timeout_s)
         try:
             with self._sampling.watched(self._training.interrupt):

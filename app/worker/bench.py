@@ -55,7 +55,7 @@ class Bench:
             SpecError: the settings or the spec name a country that is not in the tables.
         """
         return reference.intensity(
-            job.spec.carbon,
+            job.to_train.carbon,
             default_country=self.settings.country_iso_code,
             default_region=self.settings.region,
         )
@@ -69,11 +69,11 @@ class Bench:
     ) -> EnergyReport:
         """The report of a job's newest attempt."""
         priced = self.intensity(job)
-        work = catalogue.known_facts(job.spec)
+        work = catalogue.known_facts(job.to_train)
         if readings is None or not readings.readings:
             return empty_report(
                 job_id=job.id,
-                spec=job.spec,
+                spec=job.to_train,
                 status=status,
                 work=work,
                 intensity=priced,
@@ -84,7 +84,7 @@ class Bench:
         return report(
             readings,
             job_id=job.id,
-            spec=job.spec,
+            spec=job.to_train,
             status=status,
             work=work,
             intensity=priced,
@@ -117,14 +117,14 @@ class Bench:
             year=None,
             country_iso_code=None,
             region=None,
-            pue=job.spec.carbon.pue,
+            pue=job.to_train.carbon.pue,
             reason="report_failed",
         )
         return empty_report(
             job_id=job.id,
-            spec=job.spec,
+            spec=job.to_train,
             status=status,
-            work=catalogue.known_facts(job.spec),
+            work=catalogue.known_facts(job.to_train),
             intensity=unpriced,
             finished_at=datetime.now(UTC),
             earlier=earlier,

@@ -70,12 +70,12 @@ _UNPRICED = JobError(
 
 def budget(bench: Bench, job: Job, earlier: Sequence[AttemptEnergy]) -> Budget:
     """The budget of a job whose earlier attempts are given."""
-    limits = job.spec.limits
+    limits = job.to_train.limits
     return Budget(
         limit_j=limits.energy_j,
         limit_g=limits.emissions_g,
         g_per_kwh=None if limits.emissions_g is None else _g_per_kwh(bench, job),
-        pue=job.spec.carbon.pue,
+        pue=job.to_train.carbon.pue,
         spent_j=sum(attempt.energy_j or 0.0 for attempt in earlier),
     )
 

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.domain.errors import UsageError
@@ -38,6 +38,28 @@ async def host_gate(path: Path, on_wait: Callable[[], None] = _nothing) -> Async
         yield
     finally:
         _give_way(descriptor)
+
+
+@contextmanager
+def host_taken(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[None]:
+    """The same for a program that has no event loop.
+
+    Args:
+        path: the lock file.
+        on_wait: called once where another one measures.
+
+    Raises:
+        UsageError: the lock file cannot be opened; the text says what to do.
+    """
+    descriptor = _open(path)
+    try:
+        if not try_lock(descriptor):
+            on_wait()
+            while not try_lock(descriptor):
+                time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 _may_take_again_s = 0.0  # of the monotonic clock: who waits looks every `POLL_S` seconds

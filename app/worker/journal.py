@@ -90,11 +90,11 @@ class Journal:
     def _steps(self) -> int:
         if self.progress:
             return self.progress.steps
-        samples = catalogue.known_facts(self._job.spec).training_samples
-        return -(-samples // self._job.spec.batch_size)
+        samples = catalogue.known_facts(self._job.to_train).training_samples
+        return -(-samples // self._job.to_train.batch_size)
 
     def _set_progress(self, epoch: int, step: int, steps: int, *, over: bool = False) -> None:
-        epochs = self._job.spec.epochs
+        epochs = self._job.to_train.epochs
         done, whole = epoch * steps + step, epochs * steps
         spent_s = time.monotonic() - (self._training_since_s or time.monotonic())
         known = 0 < done < whole and not over

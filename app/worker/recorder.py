@@ -10,7 +10,7 @@ from app.domain.errors import MeterError
 from app.domain.quantities import Frozen
 from app.domain.readings import Phase, Reading
 from app.metering.conditions import Condition, Conditions, governor
-from app.metering.counters import CpuCounters
+from app.metering.counters import Counters
 from app.metering.meter import Energies, EnergyMeter
 from app.worker.messages import Mark
 
@@ -39,7 +39,7 @@ class Recorder:
     """
 
     def __init__(
-        self, meter: EnergyMeter, counters: CpuCounters, conditions: Conditions | None = None
+        self, meter: EnergyMeter, counters: Counters, conditions: Conditions | None = None
     ) -> None:
         """Nothing is read yet.
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from app.domain.errors import FieldError, SpecError
+from app.domain.external import EXTERNAL
 from app.domain.specs import Dataset, JobSpec, SizeName, WorkloadFacts
 from app.workloads import (
     attention,
@@ -42,7 +43,7 @@ OWN: dict[str, Family] = {
 @cache
 def families() -> Mapping[str, Family]:
     """Ours, and those of installed packages; asked for once, for loading those runs their code."""
-    return {**OWN, **plugins.families(OWN)}
+    return {**OWN, **plugins.families({*OWN, EXTERNAL})}
 
 
 def family_of(spec: JobSpec) -> Family:

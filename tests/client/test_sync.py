@@ -66,6 +66,20 @@ def test_rows_of_reports_page_by_page(client):
         client.readings(last.items[0].job_id, attempt=1)
 
 
+def test_a_training_outside_of_the_service_is_kept_once(client, make_posted):
+    posted = make_posted()
+    report = client.post_report(posted)
+    assert client.post_report(posted) == report == client.report(posted.job_id)
+    assert client.get(posted.job_id).external == posted.training
+    assert [job.spec for job in client.list(model_type="external").items] == [None]
+    assert client.readings(posted.job_id) == posted.readings
+    wrong = posted.model_copy(
+        update={"readings": posted.readings.model_copy(update={"attempt": 2})}
+    )
+    with pytest.raises(SpecError, match=r"readings\.attempt"):
+        client.post_report(wrong)
+
+
 def test_a_report_in_another_ones_format(client):
     job = client.submit(SPEC)
     with pytest.raises(StateError):

@@ -1,5 +1,6 @@
 """The energy statement: a table in which every figure says how it is known."""
 
+from app.accounting.posted import account
 from app.exports.statement import statement
 from tests.exports.conftest import NOWHERE
 
@@ -35,3 +36,12 @@ def test_text_of_a_host_is_no_markup(make_report):
     text = statement(report.model_copy(update={"environment": odd}))
     assert "<script>" not in text
     assert "a\\|b" in text
+
+
+def test_what_a_script_has_told_is_its_word(make_posted):
+    told = make_posted(flops_per_sample=10)
+    text = statement(account(told, NOWHERE))
+    assert "Training external (my net) on mine" in text
+    assert "| samples trained | 4,000 | — | assumed | its script's word |" in text
+    assert "| FLOPs | 40.0 kFLOP | — | estimated | its script's word |" in text
+    assert "| test accuracy | 91.0 % | — | assumed | its script's word |" in text

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.domain.external import ExternalTraining
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
 from app.domain.specs import JobSpec
 from app.words import jobs as words
@@ -113,3 +114,15 @@ def test_the_name_of_a_user_s_model_is_cut_and_printable():
 )
 def test_how_long_ago(seconds, text):
     assert ago(datetime.now(UTC) - timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "external (my net)"),
+        ({"dataset": "mine", "epochs": 1}, "external (my net) on mine, 1 epoch"),
+        ({"batch_size": 8, "seed": 0}, "external (my net), batches of 8, seed 0"),
+    ],
+)
+def test_a_training_outside_of_the_service_says_what_was_told(told, said):
+    assert words.training(ExternalTraining(name="my net", **told)) == said

@@ -137,7 +137,8 @@ async def list_jobs(service: Serving, wanted: Annotated[JobQuery, Depends(_job_q
     page = await service.list_jobs(wanted.meant(), limit=wanted.limit, cursor=wanted.cursor)
     items = [job.public() for job in page.items]
     for item in items:
-        item["spec"]["architecture"] = None
+        if item["spec"] is not None:
+            item["spec"]["architecture"] = None
     return JSONResponse({"items": items, "next_cursor": page.next_cursor})
 
 

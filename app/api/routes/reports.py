@@ -17,16 +17,29 @@ from starlette.types import Scope
 from app.api import docs, parquet
 from app.api.accept import preferred
 from app.api.routes.evaluation import EvaluationQuery, evaluation
-from app.api.routes.requests import TEXT, JobFilterQuery, JobId, Query, Serving, query, serving
+from app.api.routes.requests import (
+    TEXT,
+    JobFilterQuery,
+    JobId,
+    NoQueryHere,
+    Query,
+    Serving,
+    body,
+    query,
+    serving,
+)
 from app.api.routes.views import ReportPageView
 from app.api.tables import csv_chunks
+from app.api.validation import json_object, validated
 from app.domain.evaluation import Evaluation
+from app.domain.posted import PostedReport
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.reports import EnergyReport
 
 MAX_ROWS = 10_000
 JSON_ROWS = 50
+MAX_POSTED_BYTES = 16 * 2**20
 JOB_REPORT = re.compile(r"/v1/jobs/([A-Za-z0-9_-]{1,64})/report")
 JSON, CSV = "application/json", "text/csv"
 FORMATS = {"json": JSON, "csv": CSV, "parquet": parquet.MEDIA_TYPE}
@@ -157,6 +170,35 @@ async def list_reports(
         return Response(file, headers=headers, media_type=media)
     body = f'{{"items":[{",".join(page.rows)}],"next_cursor":{json.dumps(page.next_cursor)}}}'
     return Response(body, headers=headers, media_type=JSON)
+
+
+async def _posted(request: Request) -> PostedReport:
+    """What the body holds, read in a thread: it may be long."""
+    received = await body(request, MAX_POSTED_BYTES, "report")
+    return await run_in_threadpool(lambda: validated(PostedReport, json_object(received)))
+
+
+@router.post(
+    "/v1/reports",
+    operation_id="post_report",
+    status_code=201,
+    response_model=EnergyReport,
+    responses=docs.problems(413, 415, 503)
+    | {200: {"description": "It is kept already", "model": EnergyReport}},
+    openapi_extra=docs.json_body(PostedReport, {}),
+    dependencies=[NoQueryHere],
+)
+async def post_report(
+    service: Serving, posted: Annotated[PostedReport, Depends(_posted)]
+) -> Response:
+    """Account for a training that ran outside of the service, and keep it as a final job.
+
+    `Location` is where it is shown. Sent again, the same content is the same job.
+    """
+    made, new = await service.keep_posted(posted)
+    headers = {"Location": f"/v1/jobs/{made.job_id}"}
+    status = 201 if new else 200
+    return Response(made.model_dump_json(), status, headers=headers, media_type=JSON)
 
 
 @router.get(

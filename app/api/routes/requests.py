@@ -94,8 +94,13 @@ async def spec(request: Request) -> JobSpec:
     return validated(JobSpec, json_object(await body(request)))
 
 
-async def body(request: Request) -> bytes:
+async def body(request: Request, most_bytes: int = MAX_BODY_BYTES, of: str = "job spec") -> bytes:
     """A JSON body, bounded.
+
+    Args:
+        request: with the body.
+        most_bytes: how long it may be, whole MiB.
+        of: what it is, for a sentence.
 
     Raises:
         HTTPException: it is of another media type (415) or too long (413).
@@ -103,15 +108,17 @@ async def body(request: Request) -> bytes:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         got = f"not as {media[:64]}" if media else "with the header Content-Type"
-        raise HTTPException(415, f"Send the job spec as application/json, {got}.")
-    too_long = HTTPException(413, f"The body is longer than {MAX_BODY_BYTES} bytes (1 MiB).")
+        raise HTTPException(415, f"Send the {of} as application/json, {got}.")
+    too_long = HTTPException(
+        413, f"The body is longer than {most_bytes} bytes ({most_bytes // 2**20} MiB)."
+    )
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
         raise too_long  # without waiting for it
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MAX_BODY_BYTES:
+        if len(received) > most_bytes:
             raise too_long
     return bytes(received)
 

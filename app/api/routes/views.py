@@ -17,7 +17,9 @@ class Links(BaseModel):
 
 
 class JobView(Job):
-    """A job with its links."""
+    """A job with its model type and its links."""
+
+    model_type: str
 
     links: Links
 

@@ -11,6 +11,7 @@ from app.api.routes.requests import JobId, Serving
 from app.api.validation import validated
 from app.domain.errors import SpecError
 from app.domain.evaluation import Evaluation
+from app.domain.jobs import Job
 from app.domain.reports import EnergyReport
 from app.exports.formats import FORMATS
 from app.service import Service
@@ -44,9 +45,16 @@ async def job(request: Request, service: Serving, job_id: JobId) -> Response:
         wrong=wrong,
         sets=list(SETS),
         formats=FORMATS,
-        ways=snippets(found.spec, str(request.base_url).rstrip("/"), key=request.app.state.keyed),
+        ways=_ways(request, found),
         stuck=await service.stuck(found),
     )
+
+
+def _ways(request: Request, found: Job) -> dict[str, str]:
+    """How the same job is submitted; nothing of a training that ran outside of the service."""
+    if found.spec is None:
+        return {}
+    return snippets(found.spec, str(request.base_url).rstrip("/"), key=request.app.state.keyed)
 
 
 @router.post("/jobs/{job_id}/cancel")

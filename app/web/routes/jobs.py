@@ -76,4 +76,5 @@ async def _lines(service: Service, wanted: JobsQuery) -> tuple[list[Line], str |
 
 def _title(row: ReportRow) -> str:
     model = named(row.model_type, row.size, row.model_name)
-    return f"{model}, batch {row.batch_size}, {row.precision}"
+    batch = None if row.batch_size is None else f"batch {row.batch_size}"
+    return ", ".join(filter(None, [model, batch, row.precision]))

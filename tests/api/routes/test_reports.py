@@ -250,3 +250,66 @@ async def test_the_short_way_to_a_report_takes_nothing_else(client, memory, subm
     assert (await client.get(f"{path}?wait=1")).status_code == 422
     assert (await client.get(f"{path}/")).status_code == 404
     assert (await client.get(f"{path}?")).content == b"{}"
+
+
+@pytest.fixture
+async def real(database_url, tmp_path):
+    """The whole API on a database."""
+    app = make_api(Settings(database_url=database_url, data_dir=tmp_path))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened:
+            yield opened
+
+
+async def test_a_report_that_is_sent_is_a_job_as_any_other(real, make_posted):
+    posted = make_posted(tags={"team": "vision"})
+    body = posted.model_dump_json(exclude_defaults=True)
+    headers = {"Content-Type": "application/json"}
+    answer = await real.post("/v1/reports", content=body, headers=headers)
+    here = answer.headers["location"]
+    assert (answer.status_code, here) == (201, f"/v1/jobs/{posted.job_id}")
+    again = await real.post("/v1/reports", content=body, headers=headers)
+    assert (again.status_code, again.content) == (200, answer.content)
+    job = (await real.get(here)).json()
+    assert (job["spec"], job["model_type"], job["external"]["name"]) == (None, "external", "my net")
+    (listed,) = (await real.get("/v1/jobs?model_type=external")).json()["items"]
+    assert listed == job
+    assert (await real.get(f"{here}/report")).content == answer.content
+    (row,) = (await real.get("/v1/reports?tag=team:vision")).json()["items"]
+    assert (row["model_type"], row["model_name"]) == ("external", "my net")
+    swedish = await real.get(f"{here}/report?country_iso_code=SWE&assumptions=specpower")
+    assert (swedish.status_code, swedish.json()["emissions"]["country_iso_code"]) == (200, "SWE")
+    assert (await real.get(f"{here}/readings")).content == posted.readings.to_bytes()
+    for name in ("codecarbon", "model-card", "sci", "statement"):
+        assert (await real.get(f"{here}/exports/{name}")).status_code == 200
+    csv = (await real.get("/v1/reports?format=csv")).text
+    assert pandas.read_csv(io.StringIO(csv)).model_name.tolist() == ["my net"]
+    events = (await real.get(f"{here}/events")).text
+    assert "succeeded" in events
+    assert (await real.post(f"{here}/cancel")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"training": {"name": 3}}, "training.name"),
+        ({"training": {"name": "n", "model_type": "cnn"}}, "training.model_type"),
+        ({"readings": None}, "readings"),
+        ({"more": 1}, "more"),
+        ({"ended": {"status": "running"}}, "ended.status"),
+    ],
+)
+async def test_a_report_that_does_not_hold_is_refused(real, make_posted, change, field):
+    body = json.loads(make_posted().model_dump_json()) | change
+    answer = await real.post("/v1/reports", json=body)
+    assert answer.status_code == 422
+    assert field in {error["field"] for error in answer.json()["errors"]}
+    assert (await real.get("/v1/jobs")).json()["items"] == []
+
+
+async def test_a_report_that_is_too_long_is_refused(real, monkeypatch):
+    monkeypatch.setattr("app.api.routes.reports.MAX_POSTED_BYTES", 2**20)
+    answer = await real.post("/v1/reports", json={"training": "x" * 2**20})
+    assert answer.status_code == 413
+    assert "1 MiB" in answer.json()["detail"]

@@ -2,8 +2,20 @@
 
 import pytest
 
+from app.accounting.posted import account
 from app.domain.jobs import JobStatus
+from app.domain.quantities import CarbonIntensity
 from app.domain.specs import JobSpec
+
+NO_COUNTRY = CarbonIntensity(
+    g_per_kwh=None,
+    source=None,
+    year=None,
+    country_iso_code=None,
+    region=None,
+    pue=1.0,
+    reason="no_country",
+)
 
 
 async def test_a_running_job_shows_what_it_has_used_so_far(browser, began):
@@ -85,3 +97,35 @@ async def test_another_sites_page_cancels_nothing(browser, store):
     answer = await browser.post(f"/jobs/{job.id}/cancel", headers=headers)
     assert answer.status_code == 403
     assert (await store.get(job.id)).status is JobStatus.QUEUED
+
+
+@pytest.fixture
+async def external(store, make_posted):
+    """A training outside of the service whose texts are full of markup; its job."""
+    posted = make_posted(name="<b>net</b>", dataset="<i>mine</i>", framework="torch <u>")
+    await store.add_external(posted, account(posted, NO_COUNTRY))
+    return posted.job_id
+
+
+async def test_a_training_outside_of_the_service_has_a_page_and_no_spec_to_repeat(
+    browser, external
+):
+    page = await browser.get(f"/jobs/{external}")
+    assert page.status_code == 200
+    assert "<h1>external (&lt;b&gt;net&lt;/b&gt;) on &lt;i&gt;mine&lt;/i&gt;</h1>" in page.text
+    assert "ran outside of the service" in page.text and "Do it again" not in page.text
+    assert "torch &lt;u&gt;" in page.text
+    again = await browser.get(f"/jobs/{external}", params={"country_iso_code": "SWE"})
+    assert "SWE" in again.text
+
+
+async def test_it_is_listed_and_compared_with_a_job(browser, external, measured):
+    for path in ("/", "/jobs", "/jobs?sort=energy_total_j", "/jobs?model_type=external"):
+        page = await browser.get(path)
+        assert page.status_code == 200
+        assert "<b>net" not in page.text
+    assert "external (&lt;b&gt;net&lt;/b&gt;)" in (await browser.get("/jobs")).text
+    job = await measured(epochs=1)
+    page = await browser.get(f"/compare?job={job.id}&job={external}")
+    assert page.status_code == 200
+    assert "external (&lt;b&gt;net&lt;/b&gt;)" in page.text

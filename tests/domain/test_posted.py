@@ -1,0 +1,68 @@
+"""What a training outside of the service sends: which readings hold, and what job they are."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from app.domain.jobs import JobError
+from app.domain.posted import MOST_READINGS, Ended, PostedReport
+
+
+def _with(posted, **readings):
+    return posted.model_copy(update={"readings": posted.readings.model_copy(update=readings)})
+
+
+def _fields(posted):
+    return {error.field for error in posted.problems()}
+
+
+def test_what_holds_has_no_problem(make_posted):
+    assert make_posted().problems() == ()
+
+
+def test_the_same_content_is_the_same_job_wherever_it_was_read(make_posted):
+    posted = make_posted()
+    again = PostedReport.model_validate_json(posted.model_dump_json(exclude_defaults=True))
+    assert again == posted
+    assert again.job_id == posted.job_id
+    assert make_posted(seed=3).job_id != posted.job_id
+    assert _with(posted, sample_interval_s=2.0).job_id != posted.job_id
+
+
+def test_readings_that_do_not_hold(make_posted):
+    posted = make_posted()
+    items = posted.readings.readings
+    assert _fields(_with(posted, readings=items[:1])) == {"readings.readings"}
+    assert _fields(_with(posted, readings=items[:1] * (MOST_READINGS + 1))) == {"readings.readings"}
+    assert _fields(_with(posted, readings=items[::-1])) == {"readings.readings"}
+    assert _fields(_with(posted, attempt=2)) == {"readings.attempt"}
+    naive = posted.readings.started_at.replace(tzinfo=None)
+    assert _fields(_with(posted, started_at=naive)) == {"readings.started_at"}
+    sensed = items[1].model_copy(update={"sensors_j": (1.0,)})
+    assert _fields(_with(posted, readings=(items[0], sensed))) == {"readings.readings"}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [("failed", None), ("succeeded", JobError(code="training_error", message="m"))],
+)
+def test_an_error_stands_with_a_failure_alone(make_posted, status, error):
+    ended = Ended(status=status, error=error)
+    assert _fields(make_posted().model_copy(update={"ended": ended})) == {"ended.error"}
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_cannot_be_stored_is_refused(make_posted, text):
+    body = json.loads(make_posted().model_dump_json())
+    body["readings"]["host"]["os"] = text
+    with pytest.raises(ValidationError, match="Unicode texts without the character"):
+        PostedReport.model_validate(body)
+
+
+@pytest.mark.parametrize("status", ["running", "queued", "timed_out", "lost"])
+def test_a_status_that_no_script_ends_in(make_posted, status):
+    body = json.loads(make_posted().model_dump_json())
+    body["ended"]["status"] = status
+    with pytest.raises(ValidationError):
+        PostedReport.model_validate(body)
