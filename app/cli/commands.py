@@ -71,7 +71,10 @@ DataDir = Annotated[
 
 
 def main() -> int:
-    """Run one command; its exit code: 0, 1 the job failed, 2 wrong use, 3 nothing answers."""
+    """Run one command; its exit code: 0, 1 the job failed, 2 wrong use, 3 nothing answers.
+
+    `check` also has 1 where more energy is used than allowed, and 4 where it cannot tell.
+    """
     try:
         if sys.stdout is None:
             raise UsageError("standard output is closed: send it to a file, or to /dev/null")
