@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo serve test test-browser test-container test-hazards check format lock bench bench-faults clean
+.PHONY: demo serve test test-browser test-container test-hazards check format docs docs-reference \
+	lock bench bench-faults clean
 
 demo: .venv/.run                ## one measured training from nothing, then everything is stopped
 	$(BIN)/trainwatt run --throwaway --model-type cnn --size base --epochs 3 --country FRA
@@ -34,6 +35,12 @@ check: .venv/.dev               ## format, lint, types, the import ladder
 format: .venv/.dev              ## put every file into the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.dev                ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-reference: .venv/.dev      ## the parts of docs/ that are made from the code
+	$(BIN)/python docs/generate.py
 
 bench: .venv/.dev               ## every figure of bench/, written to bench/results/
 	$(BIN)/python -m bench

@@ -21,7 +21,7 @@ SHORT_S = 5.0  # the short idle window, unless the whole one is shorter
 class Settings(BaseSettings):
     """Every setting of the service, the worker and the command line.
 
-    The README lists each with its variable; a test holds that list.
+    The descriptions are the table of docs/reference/settings.md (`make docs-reference`).
     """
 
     model_config = SettingsConfigDict(
@@ -29,54 +29,175 @@ class Settings(BaseSettings):
     )
 
     # where it serves and keeps its data
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
-    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("trainwatt")))
-    database_url: str | None = None
+    host: str = Field(
+        default="127.0.0.1", description="address to serve on; off loopback a key is needed"
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65_535, description="port to serve on; 0: any free one"
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("trainwatt")),
+        description="database, logs, cached data sets",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="a PostgreSQL instead of the embedded one (tested: 18, and 17 in the compose "
+        "stack): `postgresql://user:password@host/name`",
+    )
 
     # how a client finds it
-    url: str = "http://127.0.0.1:8000"
-    api_key: str | None = None
+    url: str = Field(
+        default="http://127.0.0.1:8000", description="where the command line finds the service"
+    )
+    api_key: str | None = Field(
+        default=None, description="key that the service asks for and the command line sends"
+    )
 
     # how runs are priced where the spec does not say
-    country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
-    region: str | None = None
+    country_iso_code: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z]{3}$",
+        description="country that prices a run whose spec names none, as `FRA`",
+    )
+    region: str | None = Field(
+        default=None,
+        description="its region, where there is a table of regions (USA, CAN, CHN, SWE, NOR, FIN)",
+    )
 
     # the worker
-    host_name: str = Field(default_factory=socket.gethostname)
-    labels: Annotated[tuple[str, ...], NoDecode] = ()
-    host_lock: Path = Field(default_factory=lambda: _lock_folder() / "trainwatt-host.lock")
-    sample_interval_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
-    heartbeat_s: Annotated[float, Field(gt=0, le=600)] = 10
-    lease_s: Annotated[float, Field(gt=0, le=3600, validate_default=True)] = 30
-    sweep_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
-    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    drain: bool = False
+    host_name: str = Field(
+        default_factory=socket.gethostname, description="how the worker's host is called"
+    )
+    labels: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="labels that the worker takes jobs for, as `gpu,fast`"
+    )
+    host_lock: Path = Field(
+        default_factory=lambda: _lock_folder() / "trainwatt-host.lock",
+        description="file that keeps two workers of one host from measuring at once",
+    )
+    sample_interval_s: float = Field(
+        default=1.0, ge=0.05, le=10, description="seconds between readings"
+    )
+    heartbeat_s: float = Field(
+        default=10, gt=0, le=600, description="seconds between a worker's signs of life"
+    )
+    lease_s: float = Field(
+        default=30,
+        gt=0,
+        le=3600,
+        validate_default=True,
+        description="seconds without a sign of life after which a worker counts as gone; at least "
+        "twice `TRAINWATT_HEARTBEAT_S`. A worker whose database is away for half of it ends its "
+        "training and itself (exit code 3)",
+    )
+    sweep_interval_s: float = Field(
+        default=5,
+        gt=0,
+        le=600,
+        description="seconds between looks for jobs whose worker is gone",
+    )
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="attempts of a job whose worker is lost each time",
+    )
+    drain: bool = Field(
+        default=False,
+        description="a worker alone finishes its job at SIGTERM or Ctrl-C before it ends, and "
+        "takes no other; a second signal puts the job back. Under `serve` it has no effect",
+    )
 
     # a quiet host, and its idle power
-    quiet_wait_s: Annotated[float, Field(ge=0, le=10)] = 10
-    baseline_window_s: Annotated[float, Field(ge=1, le=3600)] = 60
-    baseline_short_s: Annotated[float, Field(ge=1, le=10)] = Field(
-        default_factory=lambda before: min(SHORT_S, before.get("baseline_window_s", SHORT_S))
+    quiet_wait_s: float = Field(
+        default=10,
+        ge=0,
+        le=10,
+        description="how long a job waits at most for a quiet host and for its first idle power "
+        "(stage `waiting_for_quiet`), 0 to 10 s. 0: it never waits, and the report still says how "
+        "busy others were",
     )
-    baseline_max_age_s: Annotated[float, Field(gt=0)] = 86_400
+    baseline_window_s: float = Field(
+        default=60, ge=1, le=3600, description="length of the idle window, 1 to 3600 s"
+    )
+    baseline_short_s: float = Field(
+        default_factory=lambda before: min(SHORT_S, before.get("baseline_window_s", SHORT_S)),
+        ge=1,
+        le=10,
+        description="length of the window that a job waits for where no idle power is known yet, "
+        "1 to 10 s; longer than `TRAINWATT_QUIET_WAIT_S`: it does not get it",
+    )
+    baseline_max_age_s: float = Field(
+        default=86_400,
+        gt=0,
+        description="age after which the idle power is measured again, between jobs",
+    )
 
     # what the user knows of the host better than it shows
-    cpu_tdp_w: Annotated[float | None, Field(ge=1, le=2000)] = None
-    socket_threads: Annotated[int | None, Field(ge=1, le=4096)] = None
-    cpu_generation: Generation | None = None
-    vcpu_is_core: bool | None = None
-    wall_factor: Annotated[float | None, Field(ge=1, le=3)] = None
+    cpu_tdp_w: float | None = Field(
+        default=None,
+        ge=1,
+        le=2000,
+        description="rated power of one CPU socket, 1 to 2000 W, where it is known better than "
+        "codecarbon knows it; in a virtual machine `TRAINWATT_SOCKET_THREADS` is needed too, "
+        "unless the CPU's name tells it",
+    )
+    socket_threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="hardware threads of one CPU socket, from which a virtual machine's share of "
+        "it follows",
+    )
+    cpu_generation: Generation | None = Field(
+        default=None,
+        description="the CPU's generation: `naples`, `rome`, `milan`, `genoa`, `turin`, `skylake` "
+        "(Cascade Lake too), `ice-lake`, `sapphire-rapids`, `emerald-rapids` or `xeon-6`",
+    )
+    vcpu_is_core: bool | None = Field(
+        default=None,
+        description="`true`: a virtual machine's CPU is a whole core, so two threads; `false`: it "
+        "is a thread; unset: the interval holds both",
+    )
+    wall_factor: float | None = Field(
+        default=None,
+        ge=1,
+        le=3,
+        description="energy at the plug over that of the components, as a wall meter showed it; "
+        "without it 1.33 within 1.15–1.55",
+    )
 
     # set by `trainwatt serve` for the processes that it starts
-    supervised: bool = False
+    supervised: bool = Field(default=False, description="set by `serve` for its parts; not for you")
 
     # limits and logs
-    max_queued_jobs: Annotated[int, Field(ge=1)] = 10_000
-    max_dataset_mib: Annotated[int, Field(ge=1, le=4096)] = 256
-    max_datasets_total_mib: Annotated[int, Field(ge=1)] = 16_384
-    dataset_cache_mib: Annotated[int, Field(ge=1)] = 2048
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    max_queued_jobs: int = Field(
+        default=10_000, ge=1, description="jobs that may wait; more are answered with 429"
+    )
+    max_dataset_mib: int = Field(
+        default=256,
+        ge=1,
+        le=4096,
+        description="longest `.npz` of a data set of your own, 1 to 4096 MiB; its arrays may take "
+        "four times as much",
+    )
+    max_datasets_total_mib: int = Field(
+        default=16_384,
+        ge=1,
+        description="how long the files of all data sets of your own may be together, as they were "
+        "uploaded; an upload beyond it is answered with 413 until one is deleted",
+    )
+    dataset_cache_mib: int = Field(
+        default=2048,
+        ge=1,
+        description="how much of users' data sets a worker keeps in `cache/` of its data "
+        "directory; the longest unused go first, never the one in use",
+    )
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+    )
 
     @field_validator("api_key", "database_url", *KnownFacts.model_fields, mode="before")
     @classmethod

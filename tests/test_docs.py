@@ -20,28 +20,41 @@ from app.settings import Settings
 from app.workloads import catalogue
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
+
+
+def _reference(name):
+    return (DOCS / "reference" / f"{name}.md").read_text()
+
+
+def _pages():
+    """README, CONTRIBUTING and every page, by their path."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    return {path.relative_to(ROOT): path.read_text() for path in pages}
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_has_its_line(name):
-    assert f"| `TRAINWATT_{name.upper()}` |" in README
+    assert Settings.model_fields[name].description
+    assert f"| `TRAINWATT_{name.upper()}` |" in _reference("settings")
 
 
 def test_no_setting_is_invented():
-    named = set(re.findall(r"\| `TRAINWATT_(\w+)` \|", README))
+    named = set(re.findall(r"\| `TRAINWATT_(\w+)` \|", _reference("settings")))
     assert named == {name.upper() for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("code", sorted(REASONS))
 def test_every_reason_has_its_grade_meaning_and_cure(code):
     reason = REASONS[code]
-    assert f"| `{code}` | {reason.grade} | {reason.meaning} {reason.what_to_do} |" in README
+    line = f"| `{code}` | {reason.grade} | {reason.meaning} {reason.what_to_do} |"
+    assert line in _reference("reasons")
 
 
 def _limits():
     """The table of what each reason is read off: codes and fields of every row."""
-    table = _section("Reading a report").partition("| condition | code |")[2].partition("\n\n")[0]
+    table = _reference("reasons").partition("| condition | code |")[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
         _, _, codes, fields, _ = row.split("|")
         yield re.findall(r"`(\w+)`", codes), re.findall(r"`([a-z_0-9.]+)`", fields)
@@ -67,11 +80,6 @@ def _is_model(kind):
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _section(title):
-    """The text under one heading."""
-    return re.split(r"(?m)^## ", README.partition(f"\n## {title}\n")[2])[0]
-
-
 def _codes(source):
     """Every literal that a module gives to a parameter or a variable `code`."""
     for node in ast.walk(ast.parse(source)):
@@ -93,7 +101,7 @@ def test_every_error_code_of_a_job_has_its_line():
         for path in (ROOT / "app" / room).glob("*.py"):
             used |= set(_codes(path.read_text()))
     assert {"timeout", "diverged", "training_error"} <= used
-    assert set(re.findall(r"(?m)^\| `(\w+)` \|", _section("When a job fails"))) == used
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", _reference("job-errors"))) == used
 
 
 def _kinds():
@@ -104,31 +112,40 @@ def _kinds():
 
 
 def test_every_problem_has_its_line():
-    told = set(re.findall(r"(?m)^\| `([a-z-]+)` \| (\d+) \|", _section("HTTP")))
+    told = set(re.findall(r"(?m)^\| `([a-z-]+)` \| (\d+) \|", _reference("problems")))
     assert told == {(kind.slug, str(kind.status)) for kind in _kinds()}
 
 
 def test_the_countries_with_regions_are_named():
-    line = next(line for line in README.splitlines() if "`TRAINWATT_REGION`" in line)
+    line = next(line for line in _reference("settings").splitlines() if "_REGION`" in line)
     assert re.findall(r"\b[A-Z]{3}\b", line) == list(reference._REGION_TABLES)
 
 
 def test_every_exit_code_is_told():
-    from app.cli import commands
+    from app.cli import check, commands
 
-    told = _section("Command line").partition("Exit codes:")[2]
+    told = _reference("command-line").partition("Exit codes:")[2].partition("\n\n")[0]
     for code in (
         commands.OK,
         commands.JOB_FAILED,
         commands.WRONG_USE,
         commands.UNREACHABLE,
         commands.INTERRUPTED,
+        *check.EXIT_CODES.values(),
     ):
         assert re.search(rf"\b{code}\s", told), code
 
 
+def test_no_page_names_a_setting_that_does_not_exist():
+    for path, text in _pages().items():
+        if path.parts[0] != "CONTRIBUTING.md":
+            named = set(re.findall(r"\bTRAINWATT_([A-Z_]+[A-Z])\b", text))
+            assert named <= {name.upper() for name in Settings.model_fields}, path
+
+
 def test_nothing_is_left_to_fill_in():
-    assert "@@" not in README
+    for path, text in _pages().items():
+        assert "@@" not in text, path
 
 
 def test_every_command_has_its_line():
@@ -139,7 +156,7 @@ def test_every_command_has_its_line():
     commands = get_command(cli).commands
     for name, command in commands.items():
         if not command.hidden:
-            assert re.search(rf"\| .*`{name}[ `]", README), name
+            assert re.search(rf"\| .*`{name}[ `]", _reference("command-line")), name
 
 
 def test_every_route_has_its_line():
@@ -148,13 +165,15 @@ def test_every_route_has_its_line():
     for route, methods in app.main.app.openapi()["paths"].items():
         path = route.replace("{job_id}", "{id}")
         for method in methods:
-            assert f"`{method.upper()} {path}" in README, (method, path)
+            row = rf"(?m)^\| .*`{method.upper()} {re.escape(path)}[`?]"
+            assert re.search(row, _reference("http")), (method, path)
 
 
 def test_the_spec_with_its_defaults_is_the_real_one():
     import json
 
-    block = next(b for b in re.findall(r"```json\n(.*?)```", README, re.S) if "batch_size" in b)
+    text = _reference("job-spec")
+    block = next(b for b in re.findall(r"```json\n(.*?)```", text, re.S) if "batch_size" in b)
     assert json.loads(block) == JobSpec.model_validate(
         {"model_type": "cnn", "size": "base", "epochs": 3}
     ).model_dump(mode="json")
@@ -174,15 +193,35 @@ def test_every_decision_is_listed():
         assert f"({page.name})" in index
 
 
-def test_make_targets_of_the_readme_exist():
+def test_make_targets_that_are_named_exist():
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"(?:`|\$ )make (\w+)", README)):
-        assert re.search(rf"^{target}:", makefile, re.M), target
+    for path, text in _pages().items():
+        for target in set(re.findall(r"(?:`|\$ )make ([\w-]+)", text)):
+            assert re.search(rf"^{target}:", makefile, re.M), (path, target)
+
+
+def test_the_readme_is_short_enough_to_be_read():
+    assert len(README.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_into_the_repository_has_an_end(name):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / name).read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_page_is_linked_from_the_readme_or_stands_beside_one_that_is():
+    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)", README))
+    for path in _pages():
+        about = path.parts[:2] == ("docs", "decisions")
+        if path.parts[0] == "docs" and not about and path.name != "index.md":
+            assert str(path) in linked, path
 
 
 def test_the_repository_names_no_machine_and_no_registry():
     told = "|".join(["/wo" + "rk/", "/ro" + "ot/", "pypi" + r"\.org", "python" + "hosted"])
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("*.txt"), *(ROOT / "docs").rglob("*.md")]:
+    of_docs = [path for path in DOCS.rglob("*") if path.suffix in {".md", ".py"}]
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("*.txt"), *ROOT.glob("*.yml"), *of_docs]:
         assert not re.search(told, path.read_text()), path
 
 

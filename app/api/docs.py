@@ -120,7 +120,12 @@ def query(model: type[BaseModel]) -> dict[str, Any]:
     """The `openapi_extra` of a route that reads its query parameters itself as this model."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": place}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": place,
+        }
         | ({"description": place["description"]} if "description" in place else {})
         for name, place in schema["properties"].items()
     ]

@@ -18,7 +18,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from app.accounting import ratios
+from app.analysis import ratios
 from app.api.validation import json_object
 from app.cli import INTERRUPTED
 from app.cli.specs import Body, spec_body, takes_spec

@@ -332,6 +332,21 @@ def report(
 
 
 @cli.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="JOB", help="The job that is compared with.")],
+    b: Annotated[str, typer.Argument(metavar="OTHER", help="The other one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which of two jobs used less energy, and whether that survives other assumptions."""
+    with _client() as client:
+        found = client.compare(a, b)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print(lambda _: tables.comparison(found))
+
+
+@cli.command()
 def export(
     job_id: JobId,
     *,

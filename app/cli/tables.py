@@ -9,13 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.comparisons import Comparison
 from app.domain.hosts import Host
 from app.domain.jobs import Job
 from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
 from app.domain.specs import Dataset
 from app.words.jobs import ago, dataset, model, moment, says, training
-from app.words.units import NONE, per_cent, quantity
+from app.words.units import NONE, per_cent, quantity, significant
 from app.workloads import own_model
 
 WHOLE = {"Job", "Status"}  # never broken: they are copied, and looked for
@@ -88,6 +89,22 @@ def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
         if item.status.final
         else f"trainwatt watch {item.id}",
     }
+
+
+def comparison(found: Comparison) -> Group:
+    """The verdict and what stands between the jobs, then the figures."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("A", f"{quantity(found.energy_a_j, 'J')}, job {found.a[0]}")
+    grid.add_row("B", f"{quantity(found.energy_b_j, 'J')}, job {found.b[0]}")
+    if found.low is not None and found.high is not None:
+        ends = f"{significant(found.low)} to {significant(found.high)}"
+        grid.add_row("B / A", f"{significant(found.ratio)} ({ends}, {found.scenarios} ways)")
+    for name, ratio in found.sets.items():
+        grid.add_row("", f"{significant(ratio)} under the set {name}")
+    first, *rest = found.sentences
+    return Group(Text(first), "", grid, "", *(Text(f"- {said}") for said in rest))
 
 
 def hosts(items: Iterable[Host]) -> Table:

@@ -19,6 +19,7 @@ from app.client.asks import FILE_BODY, JSON_BODY, LOOKING_S, Ask
 from app.client.models import JobList, Report, RowList, parse
 from app.client.sync import DEFAULT_TIMEOUT_S
 from app.client.tracked import AsyncJob
+from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
@@ -213,6 +214,10 @@ class AsyncClient:
     async def post_report(self, posted: PostedReport) -> Report:
         """As `Client.post_report`."""
         return await self._do(asks.post_report(posted))
+
+    async def compare(self, a: str, b: str) -> Comparison:
+        """As `Client.compare`."""
+        return await self._do(asks.compare(a, b))
 
     async def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """As `Client.readings`."""

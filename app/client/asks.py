@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from app.client.address import key_header
 from app.client.models import JobList, Report, RowList, as_job, parse
+from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
@@ -124,6 +125,15 @@ def post_report(posted: PostedReport) -> Ask[Report]:
         body=posted.model_dump(mode="json", exclude_defaults=True),
         longer_s=ACCOUNTING_S,
         read=lambda body: parse(Report, body),
+    )
+
+
+def compare(a: str, b: str) -> Ask[Comparison]:
+    """How one job's energy stands to another's."""
+    return Ask(
+        path="/v1/compare",
+        params={"a": a, "b": b},
+        read=lambda body: parse(Comparison, body),
     )
 
 

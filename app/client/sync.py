@@ -16,6 +16,7 @@ from app.client.answers import content, reachable, text
 from app.client.asks import FILE_BODY, JSON_BODY, LOOKING_S, Ask
 from app.client.models import JobList, Report, RowList, parse
 from app.client.tracked import TrackedJob
+from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
@@ -315,6 +316,21 @@ class Client:
             UnavailableError: the service does not answer.
         """
         return self._do(asks.post_report(posted))
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """How one job's energy stands to another's, and whether that survives other assumptions.
+
+        Args:
+            a: the job that the other is set against.
+            b: the other one.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: one is not final, or did not succeed.
+            SpecError: both are the same.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.compare(a, b))
 
     def readings(self, job_id: str, attempt: int | None = None) -> Readings:
         """The raw readings of an attempt of a job, the newest where none is named.

@@ -1,6 +1,6 @@
 """What can be asked of the system, shared by all servers: each room adds a part to `Service`."""
 
-from app.service.evaluation import Evaluations
+from app.service.comparisons import Comparisons
 from app.service.events import Events
 from app.service.jobs import Jobs
 from app.service.posted import Posted
@@ -11,5 +11,5 @@ from app.service.state import State
 __all__ = ["Service"]
 
 
-class Service(Jobs, Events, SoFar, Evaluations, Posted, Reports, State):
+class Service(Jobs, Events, SoFar, Comparisons, Posted, Reports, State):
     """The system as its users see it. Every method may raise UnavailableError."""

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.comparisons import Comparison
 from app.domain.jobs import Job
 from app.domain.readings import Method
 from app.domain.reports import EnergyReport
-from app.words.units import NONE, duration, interval, per_cent, quantity, significant
+from app.words.units import NONE, duration, per_cent, quantity, significant
 
+NAMED = 3  # scenarios that a sentence names
+SAME_POWER = 0.02  # by which mean powers of models may differ and still be called the same
 UNLIKE = 0.05  # share of others' CPU time from which a run is not like one without
 
 
@@ -51,16 +54,37 @@ FIGURES: tuple[tuple[str, Value, Callable[[float | None], str], bool], ...] = (
 )
 
 
-def sentence(one: Compared, other: Compared) -> str:
-    """How another job's energy stands to the first one's, as their central figures have it."""
-    a, b = one.report.energy, other.report.energy
-    if not a.total_j or not b.total_j:
-        return f"Nobody can tell how {other.name} compares with {one.name}: a figure is missing."
-    ratio = b.total_j / a.total_j
-    least = "" if a.complete and b.complete else "By what could be read, "
-    used = f"{other.name} used {significant(ratio)} times the energy of {one.name}"
-    ends = (interval(e.low_j, e.high_j, "J", of=e.total_j) for e in (a, b))
-    return f"{least}{used} ({' against '.join(ends)})."
+def verdict(found: Comparison, a: str = "A", b: str = "B") -> str:
+    """How B's energy stands to A's, and whether that survives other assumptions.
+
+    Args:
+        found: the comparison.
+        a: what A is called.
+        b: what B is called.
+    """
+    if found.ratio is None or found.low is None or found.high is None:
+        return (
+            f"Nobody can tell how {b} compares with {a}: a figure is missing, or is a lower bound."
+        )
+    used = f"{b} used {significant(found.ratio)} times the energy of {a}"
+    ends = f"{significant(found.low)} to {significant(found.high)}"
+    if found.less is None:
+        return f"{used}: their central figures are the same ({ends} under other assumptions)."
+    ranking = f"{b if found.less == 'b' else a} used less"
+    if not found.cancels:
+        spread = f"{used} by the central figures, and {ends} times by the ends of their intervals"
+        sure = (
+            f"{ranking} in any case" if found.holds == "in_all" else "nobody can tell who used less"
+        )
+        return f"{spread}: {sure}."
+    if found.holds == "in_all":
+        every = f"under each of {found.scenarios} ways to know it"
+        return f"{used} ({ends} {every}): {ranking}, whatever is assumed."
+    others = "; ".join(one.name for one in found.against[:NAMED])
+    return (
+        f"{used} ({ends}): {ranking} under {found.agreeing} of {found.scenarios} ways to know it, "
+        f"and not under the others ({others}{'; …' if len(found.against) > NAMED else ''})."
+    )
 
 
 def figures(compared: Sequence[Compared]) -> list[Figure]:
@@ -89,19 +113,15 @@ def differences(compared: Sequence[Compared]) -> list[tuple[str, tuple[str, ...]
     return rows
 
 
-def caveats(compared: Sequence[Compared]) -> list[str]:
+def caveats(reports: Sequence[EnergyReport]) -> list[str]:
     """What stands between the jobs, a sentence each: errors that they do not share."""
-    reports = [one.report for one in compared]
     said = []
     if len({r.environment.host if r.environment else None for r in reports}) > 1:
         said.append("They ran on different hosts: the models' errors do not cancel.")
     if len({(r.energy.cpu.method, r.energy.gpu.method) for r in reports}) > 1:
         said.append("Their energy is known by different methods: a sensor and a model differ.")
     elif _modelled(reports):
-        said.append(
-            "No sensor measured: on one host under a full load a model's energy follows the "
-            "duration, so that the ratio compares durations more than powers."
-        )
+        said.append(_of_durations(reports))
     if any((r.trust.contention_share or 0) > UNLIKE for r in reports):
         said.append("Other programs used the CPUs in some of the runs.")
     if any(r.status != "succeeded" for r in reports):
@@ -113,6 +133,20 @@ def caveats(compared: Sequence[Compared]) -> list[str]:
         "you decide on a difference of a few per cent."
     )
     return said
+
+
+def _of_durations(reports: Sequence[EnergyReport]) -> str:
+    """What a comparison without sensors compares: all of it durations, where powers are alike."""
+    powers_w = [r.mean_power_w for r in reports if r.mean_power_w]
+    if len(powers_w) == len(reports) and max(powers_w) <= (1 + SAME_POWER) * min(powers_w):
+        return (
+            "No sensor measured, and the models bill the same power to all of them: this compares "
+            "durations."
+        )
+    return (
+        "No sensor measured: on one host under a full load a model's energy follows the duration, "
+        "so that the ratio compares durations more than powers."
+    )
 
 
 def _modelled(reports: Iterable[EnergyReport]) -> bool:

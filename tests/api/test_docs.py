@@ -113,6 +113,7 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("get", "/v1/jobs/{job_id}/readings"): "get_readings",
         ("get", "/v1/reports"): "list_reports",
         ("post", "/v1/reports"): "post_report",
+        ("get", "/v1/compare"): "compare",
         ("post", "/v1/datasets"): "upload_dataset",
         ("get", "/v1/datasets"): "list_datasets",
         ("get", "/v1/datasets/{name}"): "get_dataset",

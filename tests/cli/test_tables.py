@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from app.cli import tables
+from app.domain.comparisons import Comparison
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.readings import ComponentFacts, HostFacts, MeterFacts, Method
@@ -177,3 +178,37 @@ def test_a_model_type_that_does_not_take_the_default_data_set_is_in_the_catalogu
 def test_the_idle_power_of_a_host_is_shown(fields, told):
     baseline = Baseline(**{"power_w": 20.8, "energy_j": None} | fields)
     assert told in shown(tables.hosts([HOST.model_copy(update={"baseline": baseline})]))[1]
+
+
+def test_a_comparison_says_its_verdict_first_then_figures_and_what_stands_between():
+    found = Comparison(
+        a=("one",),
+        b=("two",),
+        energy_a_j=100.0,
+        energy_b_j=80.0,
+        ratio=0.8,
+        low=0.7,
+        high=0.9,
+        less="b",
+        holds="in_all",
+        cancels=True,
+        scenarios=45,
+        agreeing=45,
+        against=(),
+        sets={"specpower": 0.75},
+        sentences=("B used less.", "One [run] each."),
+    )
+    assert shown(tables.comparison(found)) == [
+        "B used less.",
+        "",
+        "A 100 J, job one",
+        "B 80.0 J, job two",
+        "B / A 0.800 (0.700 to 0.900, 45 ways)",
+        "0.750 under the set specpower",
+        "",
+        "- One [run] each.",
+    ]
+    unknown = found.model_copy(
+        update={"ratio": None, "low": None, "high": None, "energy_a_j": None, "sets": {}}
+    )
+    assert shown(tables.comparison(unknown))[2:4] == ["A —, job one", "B 80.0 J, job two"]

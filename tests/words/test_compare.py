@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from app.accounting.report import empty_report, report
+from app.domain.comparisons import Comparison, Scenario
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity
 from app.domain.readings import ComponentFacts, MeterFacts, Method, Phase, Reading, Readings
 from app.domain.specs import JobSpec
-from app.words.compare import Compared, caveats, differences, figures, sentence
+from app.words.compare import Compared, differences, figures, verdict
+from app.words.compare import caveats as caveats_of
 from app.workloads import catalogue
 
 ABSENT = ComponentFacts(method=Method.ABSENT)
@@ -45,16 +47,65 @@ def compared(make_job, make_host):
     return make
 
 
-def test_the_sentence_has_the_ratio_and_both_intervals(compared):
-    a, b = compared("A", 100.0), compared("B", 180.0)
-    said = sentence(a, b)
-    assert said.startswith("B used 1.80 times the energy of A (")
-    assert " J against " in said
+def caveats(compared):
+    return caveats_of([one.report for one in compared])
 
 
-def test_without_a_figure_there_is_no_sentence_of_a_ratio(compared):
-    said = sentence(compared("A", 100.0), compared("B", None))
-    assert said == "Nobody can tell how B compares with A: a figure is missing."
+FOUND = Comparison(
+    a=("1",),
+    b=("2",),
+    energy_a_j=100.0,
+    energy_b_j=80.0,
+    ratio=0.8,
+    low=0.7,
+    high=0.9,
+    less="b",
+    holds="in_all",
+    cancels=True,
+    scenarios=45,
+    agreeing=45,
+    against=(),
+    sets={},
+)
+OTHERS = tuple(Scenario(name=f"CPU by {n}", ratio=1.1) for n in range(4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {},
+            "B used 0.800 times the energy of A (0.700 to 0.900 under each of 45 ways to know it): "
+            "B used less, whatever is assumed.",
+        ),
+        (
+            {"high": 1.1, "holds": "in_some", "agreeing": 41, "against": OTHERS},
+            "B used 0.800 times the energy of A (0.700 to 1.10): B used less under 41 of 45 ways "
+            "to know it, and not under the others (CPU by 0; CPU by 1; CPU by 2; …).",
+        ),
+        (
+            {"cancels": False, "high": 3.0, "holds": "cannot_tell"},
+            "B used 0.800 times the energy of A by the central figures, and 0.700 to 3.00 times by "
+            "the ends of their intervals: nobody can tell who used less.",
+        ),
+        (
+            {"cancels": False},
+            "B used 0.800 times the energy of A by the central figures, and 0.700 to 0.900 times "
+            "by the ends of their intervals: B used less in any case.",
+        ),
+        (
+            {"ratio": 1.0, "less": None, "holds": "cannot_tell"},
+            "B used 1.00 times the energy of A: their central figures are the same (0.700 to 0.900 "
+            "under other assumptions).",
+        ),
+        (
+            {"ratio": None, "low": None, "high": None},
+            "Nobody can tell how B compares with A: a figure is missing, or is a lower bound.",
+        ),
+    ],
+)
+def test_a_verdict_says_whether_it_survives(changes, said):
+    assert verdict(FOUND.model_copy(update=changes)) == said
 
 
 def test_figures_have_ratios_to_the_first_where_both_are_known(compared):

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.api.routes import catalogue, datasets, events, exports, jobs, reports, state
+from app.api.routes import catalogue, comparisons, datasets, events, exports, jobs, reports, state
 
 router = APIRouter()
-for room in (jobs, events, reports, exports, datasets, catalogue, state):
+for room in (jobs, events, reports, exports, comparisons, datasets, catalogue, state):
     router.include_router(room.router)

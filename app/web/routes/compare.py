@@ -6,8 +6,9 @@ from starlette.responses import Response
 from app.api.routes.requests import Serving
 from app.domain.errors import FieldError, SpecError
 from app.domain.reports import EnergyReport
+from app.service import Service
 from app.web.pages import page
-from app.words.compare import Compared, caveats, differences, figures, sentence
+from app.words.compare import Compared, caveats, differences, figures, verdict
 
 LEAST, MOST = 2, 8
 
@@ -30,8 +31,13 @@ async def compare(request: Request, service: Serving) -> Response:
         "compare",
         here="",
         compared=compared,
-        sentences=[sentence(compared[0], other) for other in compared[1:]],
+        sentences=[await _sentence(service, compared[0], other) for other in compared[1:]],
         figures=figures(compared),
         differences=differences(compared),
-        caveats=caveats(compared),
+        caveats=caveats([one.report for one in compared]),
     )
+
+
+async def _sentence(service: Service, one: Compared, other: Compared) -> str:
+    found = await service.compare_sides((one.report,), (other.report,))
+    return verdict(found, one.name, other.name)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from app.accounting.ratios import MOST_RUNS, Ratio, ratio, runs_needed, verdict
+from app.analysis.ratios import MOST_RUNS, Ratio, ratio, runs_needed, verdict
 
 EXAMPLES = settings(max_examples=100, deadline=None)
 ENERGIES_J = st.floats(1e-2, 1e8)

@@ -1,0 +1,1 @@
+"""Comparisons of measured runs: pure functions over reports."""
