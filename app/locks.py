@@ -3,6 +3,11 @@
 import fcntl
 
 
+def unlock(descriptor: int) -> None:
+    """Give a lock back at once, also where a forked child still has the file open."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def try_lock(descriptor: int) -> bool:
     """Lock an open file for this process alone; false where another one has it.
 

@@ -174,6 +174,9 @@ class Settings(BaseSettings):
     max_queued_jobs: int = Field(
         default=10_000, ge=1, description="jobs that may wait; more are answered with 429"
     )
+    max_experiment_jobs: int = Field(
+        default=200, ge=1, le=10_000, description="jobs of one experiment, all repeats counted"
+    )
     max_dataset_mib: int = Field(
         default=256,
         ge=1,

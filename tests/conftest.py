@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,12 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from app.accounting.report import report
 from app.domain.external import ExternalTraining
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
+from app.domain.quantities import CarbonIntensity
 from app.domain.readings import (
     ComponentFacts,
     HostFacts,
@@ -38,11 +40,21 @@ from app.domain.specs import JobSpec
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.migrate import migrate
 from app.storage.store import Store
+from app.workloads import catalogue
 
 MOMENT = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 ABSENT = ComponentFacts(method=Method.ABSENT)
 METER = MeterFacts(cpu=ABSENT, gpu=ABSENT, ram=ABSENT, codecarbon="3.3.2")
 TEMPLATE = "trainwatt_template"
+UNPRICED = CarbonIntensity(
+    g_per_kwh=None,
+    source=None,
+    year=None,
+    country_iso_code=None,
+    region=None,
+    pue=1.0,
+    reason="no_country",
+)
 _numbers = itertools.count(1)
 
 
@@ -122,6 +134,50 @@ def serving() -> Callable[[Any], AbstractContextManager[str]]:
 def make_posted() -> Callable[..., PostedReport]:
     """Makes what a training outside of the service sends: 10 s at 20 W by the RAM's size."""
     return _posted
+
+
+@pytest.fixture
+def finish_job(make_posted: Callable[..., PostedReport]) -> Callable[..., Awaitable[Job]]:
+    """Claims a job of a store and ends it as a worker does; 10 s at 20 W, or `stretch` times it."""
+
+    async def finish(
+        store: Store,
+        job_id: str,
+        *,
+        stretch: float = 1.0,
+        accuracy: float = 0.9,
+        status: JobStatus = JobStatus.SUCCEEDED,
+    ) -> Job:
+        job = await store.claim(job_id, "box")
+        assert job is not None
+        told = {"test_accuracy": accuracy}
+        taken = [
+            reading.model_copy(
+                update={
+                    "t_s": reading.t_s * stretch,
+                    "ram_j": 20 * reading.t_s * stretch,
+                    "ended": told if "test_accuracy" in reading.ended else reading.ended,
+                }
+            )
+            for reading in make_posted().readings.readings
+        ]
+        readings = make_posted().readings.model_copy(
+            update={"readings": tuple(taken), "started_at": datetime.now(UTC)}
+        )
+        made = report(
+            readings,
+            job_id=job.id,
+            spec=job.to_train,
+            status=status,
+            work=catalogue.facts(job.to_train),
+            intensity=UNPRICED,
+        )
+        assert await store.finish(
+            job.id, 1, status=status, error=None, report=made, readings=readings
+        )
+        return job
+
+    return finish
 
 
 def _posted(**facts: Any) -> PostedReport:

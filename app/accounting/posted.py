@@ -16,7 +16,7 @@ def account(posted: PostedReport, price: CarbonIntensity) -> EnergyReport:
     Raises:
         ValueError: there is not one reading.
     """
-    made = report(
+    return report(
         posted.readings,
         job_id=posted.job_id,
         spec=posted.training,
@@ -24,8 +24,3 @@ def account(posted: PostedReport, price: CarbonIntensity) -> EnergyReport:
         work=posted.training.facts(),
         intensity=price,
     )
-    if made.environment is None or posted.training.framework is None:
-        return made
-    execution = {"framework": posted.training.framework, **made.environment.execution}
-    environment = made.environment.model_copy(update={"execution": execution})
-    return made.model_copy(update={"environment": environment})

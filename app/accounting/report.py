@@ -12,7 +12,7 @@ from app.accounting.parts import Part, Parts, without_figure
 from app.accounting.phases import Span, whole
 from app.accounting.processors import generation
 from app.accounting.trained import trained
-from app.domain.external import Asked
+from app.domain.external import Asked, ExternalTraining
 from app.domain.jobs import JobStatus
 from app.domain.quantities import CarbonIntensity, kwh_from_joules
 from app.domain.readings import KnownFacts, Method, Phase, Readings
@@ -103,7 +103,7 @@ def report(
     if not readings.readings:
         raise ValueError("expected at least one reading, received none")
     return _build(
-        _measured(readings, status, earlier, assumptions),
+        _measured(readings, spec, status, earlier, assumptions),
         job_id=job_id,
         spec=spec,
         status=status,
@@ -115,6 +115,7 @@ def report(
 
 def _measured(
     readings: Readings,
+    spec: Asked,
     status: JobStatus,
     earlier: tuple[AttemptEnergy, ...],
     assumptions: AssumptionSet,
@@ -138,7 +139,7 @@ def _measured(
         power=phases.power(readings, found),
         attempts=attempts,
         trust=trust.trust(readings, found, baseline, status, attempts),
-        environment=_environment(readings, spans),
+        environment=_environment(readings, spans, spec),
         readings_sha256=readings.sha256(),
     )
 
@@ -292,11 +293,12 @@ def _wall(
     )
 
 
-def _environment(readings: Readings, spans: tuple[Span, ...]) -> Environment:
+def _environment(readings: Readings, spans: tuple[Span, ...], spec: Asked) -> Environment:
     """The host, and what the mark that ends `setup` said of the training process."""
     host = readings.host
     setup = next((span.facts for span in spans if span.name is Phase.SETUP), None) or {}
     tensorflow = setup.get("tensorflow")
+    told = spec.framework if isinstance(spec, ExternalTraining) else None
     return Environment(
         host=host.name,
         cpu_model=host.cpu_model,
@@ -311,7 +313,8 @@ def _environment(readings: Readings, spans: tuple[Span, ...]) -> Environment:
         codecarbon=readings.meter.codecarbon,
         threads=whole(setup, "threads"),
         sample_interval_s=readings.sample_interval_s,
-        execution={
+        execution=({} if told is None else {"framework": told})
+        | {
             name: value
             for name, value in setup.items()
             if name != "tensorflow" and isinstance(value, str | int | bool)

@@ -71,18 +71,20 @@ def _ratios(a: Reports, b: Reports) -> tuple[list[Scenario], bool]:
     found = scenarios.named((*a, *b))
     if found is None:
         return _by_ends(a, b), False
-    made = []
-    for name, joules in found.items():
-        if min(joules) > 0:
-            ratio = _geometric(joules[len(a) :]) / _geometric(joules[: len(a)])
-            made.append(Scenario(name=name, ratio=ratio))
-    return made, True
+    if any(min(joules) <= 0 for joules in found.values()):
+        return [], True  # an end at 0 J: the ratio has no end
+    return [
+        Scenario(name=name, ratio=_geometric(joules[len(a) :]) / _geometric(joules[: len(a)]))
+        for name, joules in found.items()
+    ], True
 
 
 def _by_ends(a: Reports, b: Reports) -> list[Scenario]:
     """The central figures, and each side's interval against the other's."""
     sides = [[(r.energy.low_j, r.energy.total_j, r.energy.high_j) for r in side] for side in (a, b)]
     one, other = ([_mean_end(side, place) for place in range(3)] for side in sides)
+    if None in one or None in other:
+        return []
     names = ("low end", "central figure", "high end")
     return [
         Scenario(name=f"{names[n]} of A, {names[m]} of B", ratio=two / first)

@@ -17,8 +17,8 @@ def named(reports: Sequence[EnergyReport]) -> dict[str, Sequence[float]] | None:
     They do on one host, by the same methods and models: whatever is wrong with a model is wrong in
     the same way for all.
     """
-    places = {(r.environment.host, r.environment.cpu_model) for r in reports if r.environment}
-    if len(places) != 1 or any(r.environment is None for r in reports):
+    places = {_place(report) for report in reports}
+    if len(places) != 1 or None in places:
         return None
     by_component = []
     for part in ("cpu", "gpu", "ram"):
@@ -29,9 +29,18 @@ def named(reports: Sequence[EnergyReport]) -> dict[str, Sequence[float]] | None:
         by_component.append([(name, [way[name] for way in ways if way]) for name in first])
     found: dict[str, Sequence[float]] = {}
     for chosen in itertools.product(*by_component):
-        name = "; ".join(f"{part} by {way}" for part, (way, _) in _parts(chosen) if way)
+        name = ", ".join(f"{part} by {way}" for part, (way, _) in _parts(chosen) if way)
         found[name] = [math.fsum(values) for values in zip(*(v for _, v in chosen), strict=True)]
     return found
+
+
+def _place(report: EnergyReport) -> tuple[object, ...] | None:
+    """What has to be the same for errors to be: the machine, its sensor, what was told of it."""
+    here = report.environment
+    if here is None:
+        return None
+    told = tuple(sorted(report.assumptions.overrides.items()))
+    return here.host, here.cpu_model, here.logical_cpus, here.gpus, here.codecarbon, told
 
 
 def _parts(

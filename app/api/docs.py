@@ -112,7 +112,7 @@ def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any
     """The `openapi_extra` of a route that reads its JSON body itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     named = {name: {"value": value} for name, value in examples.items()}
-    content = {"application/json": {"schema": schema, "examples": named}}
+    content = {"application/json": {"schema": schema} | ({"examples": named} if named else {})}
     return {"requestBody": {"required": True, "content": content}}
 
 

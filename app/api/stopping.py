@@ -5,6 +5,7 @@ after that; so the signal itself is heard, in front of the server's own handler.
 """
 
 import asyncio
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -41,6 +42,13 @@ class Stopping:
             yield
         finally:
             del self._wakes[this]
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long, or until the server stops."""
+        over = asyncio.Event()
+        with self.wakes(over.set), contextlib.suppress(TimeoutError):
+            if not self.begun:
+                await asyncio.wait_for(over.wait(), seconds)
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

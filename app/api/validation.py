@@ -173,6 +173,8 @@ def _words(branch: Schema) -> str:
         return _value(branch["const"])
     if "enum" in branch:
         return f"one of {', '.join(_value(value) for value in branch['enum'])}"
+    if "type" not in branch:
+        return "a value"
     return _WORDS[branch["type"]](branch)
 
 
@@ -203,6 +205,11 @@ def _members(branch: Schema) -> str:
     return _length(branch, "Properties", " entries")
 
 
+def _each(items: Schema) -> str:
+    """What each item of a list is, where a few words say it."""
+    return f", each {_words(items)}" if "type" in items or "enum" in items else ""
+
+
 _WORDS: dict[str, Callable[[Schema], str]] = {
     "null": lambda _: "null",
     "boolean": lambda _: "true or false",
@@ -213,7 +220,7 @@ _WORDS: dict[str, Callable[[Schema], str]] = {
         or f"text{_length(branch, 'Length', ' characters')}{_pattern(branch)}"
     ),
     "array": lambda branch: (
-        f"a list{_length(branch, 'Items', ' items')}, each {_words(branch['items'])}"
+        f"a list{_length(branch, 'Items', ' items')}{_each(branch.get('items', {}))}"
     ),
     "object": lambda branch: f"an object{_members(branch)}",
 }

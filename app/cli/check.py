@@ -42,7 +42,6 @@ REPEATS, LEAST_RUNS = 5, 2
 MAX_INCREASE = 0.05  # a share
 
 METHODS = {"cpu": "CPU", "gpu": "GPU", "ram": "RAM"}
-MODELS = {Method.ESTIMATED, Method.ASSUMED}
 ASKED: tuple[str, ...] = (
     "model_type",
     "size",
@@ -240,6 +239,8 @@ def _baseline(name: str) -> Rows:
     Raises:
         UsageError: it cannot be read, is none, or has too few runs.
     """
+    if Path(name).is_fifo():
+        raise UsageError(f"--against: expected a file, received {name}, a pipe")
     try:
         page = json_object(Path(name).read_bytes())
         rows = [parse(ReportRow, item) for item in page["items"]]
@@ -472,9 +473,9 @@ def _notes(wanted: Wanted, now: Rows) -> Iterator[str]:
         )
     if not all(row.complete for row in both):
         yield "A component could not be read: this compares lower bounds."
-    if all(row.energy_cpu_method in MODELS for row in both):
+    if not any(map(_measured, both)):
         yield (
-            "No sensor measured the CPU: under a full load a model's energy follows the duration, "
+            "No sensor measured: under a full load a model's energy follows the duration, "
             "so that this compares durations more than energy."
         )
     if len(before) != len(now) and min(len(before), len(now)) < REPEATS:
@@ -487,6 +488,11 @@ def _notes(wanted: Wanted, now: Rows) -> Iterator[str]:
             f"Left out of the baseline: {len(wanted.left_out)} of its rows, which did not succeed "
             "or have no energy figure."
         )
+
+
+def _measured(row: ReportRow) -> bool:
+    """Whether a sensor counted a component of it."""
+    return Method.MEASURED in {getattr(row, f"energy_{name}_method") for name in METHODS}
 
 
 def _accuracies(before: Rows, now: Rows) -> str:
@@ -558,6 +564,8 @@ def _try_to_write(path: Path) -> None:
         UsageError: it cannot.
     """
     there = path.exists()
+    if path.is_fifo():
+        raise UsageError(f"--save: expected a file, received {path}, a pipe")
     try:
         path.open("ab").close()
     except OSError as error:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from app import __version__
-from app.cli import INTERRUPTED, check, datasets, tables
+from app.cli import INTERRUPTED, check, datasets, experiments, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
@@ -333,8 +333,8 @@ def report(
 
 @cli.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="JOB", help="The job that is compared with.")],
-    b: Annotated[str, typer.Argument(metavar="OTHER", help="The other one.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="The id of the job that is compared with.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one's.")],
     as_json: AsJson = False,
 ) -> None:
     """Say which of two jobs used less energy, and whether that survives other assumptions."""
@@ -563,4 +563,7 @@ def _complain(text: str) -> None:
 
 
 cli.add_typer(datasets.commands(_client, _print, _print_json, _out), name="datasets")
+cli.add_typer(
+    experiments.commands(_client, _print, _print_json, _out, _complain), name="experiment"
+)
 cli.command()(check.command(_client, _out, _print_json, _complain))

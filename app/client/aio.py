@@ -14,15 +14,16 @@ import httpx
 
 from app.client import asks, stream
 from app.client.address import bearer, checked, is_loopback
-from app.client.answers import content, reachable, text
+from app.client.answers import content, reachable, text, understood
 from app.client.asks import FILE_BODY, JSON_BODY, LOOKING_S, Ask
-from app.client.models import JobList, Report, RowList, parse
+from app.client.models import ExperimentList, ExperimentReport, JobList, Report, RowList, parse
 from app.client.sync import DEFAULT_TIMEOUT_S
 from app.client.tracked import AsyncJob
 from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
+from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
@@ -215,6 +216,24 @@ class AsyncClient:
         """As `Client.post_report`."""
         return await self._do(asks.post_report(posted))
 
+    async def create_experiment(self, spec: Mapping[str, Any]) -> Experiment:
+        """As `Client.create_experiment`."""
+        return await self._do(asks.create_experiment(spec))
+
+    async def experiment(self, experiment_id: str) -> ExperimentReport:
+        """As `Client.experiment`."""
+        return await self._do(asks.experiment(experiment_id))
+
+    async def experiments(
+        self, limit: int | None = None, cursor: str | None = None
+    ) -> ExperimentList:
+        """As `Client.experiments`."""
+        return await self._do(asks.experiments(limit, cursor))
+
+    async def cancel_experiment(self, experiment_id: str) -> Experiment:
+        """As `Client.cancel_experiment`."""
+        return await self._do(asks.cancel_experiment(experiment_id))
+
     async def compare(self, a: str, b: str) -> Comparison:
         """As `Client.compare`."""
         return await self._do(asks.compare(a, b))
@@ -262,16 +281,16 @@ class AsyncClient:
         return True
 
     async def _do(self, ask: Ask[Answer]) -> Answer:
-        return ask.read(
-            await self.call(
-                ask.method,
-                ask.path,
-                body=ask.body,
-                params=ask.params,
-                headers=ask.headers,
-                longer_s=ask.longer_s,
-            )
+        data = await self.call(
+            ask.method,
+            ask.path,
+            body=ask.body,
+            params=ask.params,
+            headers=ask.headers,
+            longer_s=ask.longer_s,
         )
+        with understood(self.url):
+            return ask.read(data)
 
     def _tracked(self, job: Job) -> AsyncJob:
         return AsyncJob.of(job, self)

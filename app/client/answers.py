@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
 from app.domain.errors import (
     FieldError,
@@ -49,6 +50,22 @@ def reachable(url: str, timeout_s: float) -> Iterator[None]:
         raise UnavailableError(
             f"no service can be reached at {url}: start one with `trainwatt serve`, or "
             "set TRAINWATT_URL to where it runs"
+        ) from error
+
+
+@contextmanager
+def understood(url: str) -> Iterator[None]:
+    """Turn what reading an answer raises into a sentence.
+
+    Raises:
+        UnavailableError: it is none that trainwatt gives.
+    """
+    try:
+        yield
+    except (ValidationError, AttributeError, KeyError, TypeError) as error:
+        raise UnavailableError(
+            f"what answers at {url} is not trainwatt, or another version of it: set TRAINWATT_URL "
+            "to where it runs"
         ) from error
 
 

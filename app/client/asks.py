@@ -7,9 +7,19 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from app.client.address import key_header
-from app.client.models import JobList, Report, RowList, as_job, parse
+from app.client.models import (
+    ExperimentList,
+    ExperimentReport,
+    JobList,
+    Report,
+    RowList,
+    as_experiment,
+    as_job,
+    parse,
+)
 from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
+from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
@@ -126,6 +136,37 @@ def post_report(posted: PostedReport) -> Ask[Report]:
         longer_s=ACCOUNTING_S,
         read=lambda body: parse(Report, body),
     )
+
+
+def create_experiment(spec: Mapping[str, Any]) -> Ask[Experiment]:
+    """Queue an experiment."""
+    return Ask(method="POST", path="/v1/experiments", body=spec, read=as_experiment)
+
+
+def experiment_path(experiment_id: str) -> str:
+    """The path of one experiment."""
+    return f"/v1/experiments/{quote(experiment_id, safe='')}"
+
+
+def experiment(experiment_id: str) -> Ask[ExperimentReport]:
+    """One experiment with its result so far."""
+    return Ask(path=experiment_path(experiment_id), read=lambda body: parse(ExperimentReport, body))
+
+
+def experiments(limit: int | None, cursor: str | None) -> Ask[ExperimentList]:
+    """One page of experiments."""
+    return Ask(
+        path="/v1/experiments",
+        params={"limit": limit, "cursor": cursor},
+        read=lambda page: ExperimentList(
+            items=tuple(map(as_experiment, page["items"])), next_cursor=page.get("next_cursor")
+        ),
+    )
+
+
+def cancel_experiment(experiment_id: str) -> Ask[Experiment]:
+    """Ask for the end of an experiment."""
+    return Ask(method="POST", path=f"{experiment_path(experiment_id)}/cancel", read=as_experiment)
 
 
 def compare(a: str, b: str) -> Ask[Comparison]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from app.domain.experiments import Experiment, ExperimentResult
 from app.domain.jobs import Job
 from app.domain.quantities import Frozen
 from app.domain.report_rows import ReportRow
@@ -29,6 +30,24 @@ class JobList(Frozen):
     """One page of jobs, newest first; `next_cursor` is null on the last one."""
 
     items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+def as_experiment(data: Mapping[str, Any]) -> Experiment:
+    """An experiment from the API's JSON; links are left out."""
+    return parse(Experiment, data)
+
+
+class ExperimentReport(Experiment):
+    """An experiment with what is known of it so far."""
+
+    result: ExperimentResult
+
+
+class ExperimentList(Frozen):
+    """One page of experiments, newest first; `next_cursor` is null on the last one."""
+
+    items: tuple[Experiment, ...]
     next_cursor: str | None
 
 

@@ -12,14 +12,15 @@ import httpx
 
 from app.client import asks, stream
 from app.client.address import bearer, checked, is_loopback
-from app.client.answers import content, reachable, text
+from app.client.answers import content, reachable, text, understood
 from app.client.asks import FILE_BODY, JSON_BODY, LOOKING_S, Ask
-from app.client.models import JobList, Report, RowList, parse
+from app.client.models import ExperimentList, ExperimentReport, JobList, Report, RowList, parse
 from app.client.tracked import TrackedJob
 from app.domain.comparisons import Comparison
 from app.domain.datasets import UploadedDataset
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.events import JobEvent
+from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
@@ -317,6 +318,51 @@ class Client:
         """
         return self._do(asks.post_report(posted))
 
+    def create_experiment(self, spec: Mapping[str, Any]) -> Experiment:
+        """Queue every repeat of every variant of an experiment, or nothing.
+
+        Args:
+            spec: `base`, `vary` or `variants`, `repeats` and the rest, as `POST /v1/experiments`.
+
+        Raises:
+            SpecError: something does not hold; each field is named.
+            QueueFullError: the queue has no room for all of its jobs.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.create_experiment(spec))
+
+    def experiment(self, experiment_id: str) -> ExperimentReport:
+        """An experiment with its result so far.
+
+        Raises:
+            NotFoundError: there is no such experiment.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.experiment(experiment_id))
+
+    def experiments(self, limit: int | None = None, cursor: str | None = None) -> ExperimentList:
+        """A page of experiments, newest first, without their results.
+
+        Args:
+            limit: how many.
+            cursor: the `next_cursor` of the page before.
+
+        Raises:
+            SpecError: a parameter does not hold.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.experiments(limit, cursor))
+
+    def cancel_experiment(self, experiment_id: str) -> Experiment:
+        """End an experiment: its waiting jobs at once, the running one in moments.
+
+        Raises:
+            NotFoundError: there is no such experiment.
+            StateError: it has ended.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.cancel_experiment(experiment_id))
+
     def compare(self, a: str, b: str) -> Comparison:
         """How one job's energy stands to another's, and whether that survives other assumptions.
 
@@ -411,16 +457,16 @@ class Client:
         return True
 
     def _do(self, ask: Ask[Answer]) -> Answer:
-        return ask.read(
-            self.call(
-                ask.method,
-                ask.path,
-                body=ask.body,
-                params=ask.params,
-                headers=ask.headers,
-                longer_s=ask.longer_s,
-            )
+        data = self.call(
+            ask.method,
+            ask.path,
+            body=ask.body,
+            params=ask.params,
+            headers=ask.headers,
+            longer_s=ask.longer_s,
         )
+        with understood(self.url):
+            return ask.read(data)
 
     def _tracked(self, job: Job) -> TrackedJob:
         return TrackedJob.of(job, self)

@@ -41,6 +41,15 @@ class SpecError(TrainwattError):
             "; ".join(f"{e.field}: expected {e.expected}, received {e.received!r}" for e in errors)
         )
 
+    def within(self, place: str) -> "SpecError":
+        """The same errors of a part that stands at this place of a whole."""
+        return SpecError(
+            *(
+                FieldError(field=f"{place}.{e.field}", expected=e.expected, received=e.received)
+                for e in self.errors
+            )
+        )
+
 
 class NotFoundError(TrainwattError):
     """There is no such thing under this identifier."""

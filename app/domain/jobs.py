@@ -71,6 +71,7 @@ class JobFilter(Frozen):
     model_type: str | None = None
     host: str | None = None
     tag: tuple[str, str] | None = None  # a key and its value
+    experiment: str | None = None  # its identifier
 
 
 EVERY_JOB = JobFilter()
@@ -96,6 +97,8 @@ class Job(Frozen):
     finished_at: datetime | None
     error: JobError | None
     external: ExternalTraining | None = None
+    variant: int | None = None  # of the experiment that the spec names, from 0
+    block: int | None = None  # the repeat, from 0
 
     @property
     def asked(self) -> Asked:

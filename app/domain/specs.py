@@ -15,6 +15,7 @@ ADDED_LATER = (
     "early_stopping",
     "dataset.uploaded",
     "architecture",
+    "experiment_id",
 )
 
 OWN_MODEL = "keras"  # the model type that has an architecture, and no size
@@ -177,6 +178,10 @@ class JobSpec(SpecPart):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     tags: Tags = {}
     carbon: Carbon = Carbon()
+    experiment_id: Annotated[
+        str | None,
+        Field(max_length=64, description="null: the service fills it in for an experiment's jobs"),
+    ] = None
 
     def as_before(self) -> dict[str, Any]:
         """The spec as JSON, without those of the fields added later that are at their defaults."""
@@ -192,13 +197,14 @@ class JobSpec(SpecPart):
         """The identity of the run, as hexadecimal: all but how it is priced, placed and named.
 
         Two specs with the same hash train the same model on the same data in the same way.
-        `carbon`, `tags`, `priority` and `placement` do not change the run and are left out, and so
+        `carbon`, `tags`, `priority`, `placement` and `experiment_id` do not change the run and are
+        left out, and so
         are the fields that were added later where they are at their defaults, so that they change
         no hash that is stored.
         """
         body = self.as_before()
-        for name in ("carbon", "tags", "priority", "placement"):
-            del body[name]
+        for name in ("carbon", "tags", "priority", "placement", "experiment_id"):
+            body.pop(name, None)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -8,6 +8,7 @@ import json
 
 from app.domain.reports import EnergyReport, Environment
 from app.exports.known import energy_method
+from app.words import report as words
 from app.words.units import interval, quantity
 
 
@@ -21,7 +22,8 @@ def model_card(report: EnergyReport) -> str:
     if priced.co2e_g is not None:
         entries["emissions"] = priced.co2e_g
     entries["source"] = f"trainwatt on codecarbon, energy {energy_method(report)}"
-    entries["training_type"] = "pre-training"
+    if not words.told(report):
+        entries["training_type"] = "pre-training"
     place = ", ".join(filter(None, [priced.region, priced.country_iso_code]))
     if place:
         entries["geographical_location"] = place
@@ -45,7 +47,9 @@ def _sentence(report: EnergyReport) -> str:
         return "The energy of this training is not known."
     least = "" if energy.complete else "at least "
     span = interval(energy.low_j, energy.high_j, "J", of=energy.total_j)
-    used = f"Training used {least}{quantity(energy.total_j, 'J')} ({span}; {energy_method(report)})"
+    ended = "" if report.status == "succeeded" else f", which {report.status.value} before its end,"
+    joules = f"{least}{quantity(energy.total_j, 'J')}"
+    used = f"Training{ended} used {joules} ({span}; {energy_method(report)})"
     if priced.co2e_g is None:
         return f"{used}; no carbon intensity was given for its place."
     grams = interval(priced.low_g, priced.high_g, "g", of=priced.co2e_g)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from app.domain.quantities import kwh_from_joules
 from app.domain.reports import EnergyReport
 from app.exports.known import energy_method
+from app.words import report as words
 
 Unit = Literal["training", "epoch", "sample"]
 STANDARD = "ISO/IEC 21031:2024"
@@ -35,7 +36,7 @@ def sci(report: EnergyReport, unit: Unit = "training", embodied_g: float | None 
     body = {
         "standard": STANDARD,
         "functional_unit": unit,
-        "units": _field(count, "count", "measured"),
+        "units": _field(count, "count", "assumed" if words.told(report) else "measured"),
         "energy": _field(energy_kwh, "kWh", energy_method(report)),
         "intensity": _field(
             priced.intensity_g_per_kwh, "gCO2e/kWh", "assumed", source=priced.intensity_source

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from app.domain.external import EXTERNAL
 from app.domain.readings import Method
 from app.domain.reports import Component, EnergyReport
 from app.exports.known import energy_method
@@ -84,22 +83,22 @@ def _rows(report: EnergyReport) -> Iterator[tuple[str, ...]]:
         NONE if priced.co2e_g is None else f"{known}; intensity assumed",
         f"{significant(priced.intensity_g_per_kwh)} g/kWh, PUE {priced.pue:g}, {source or NONE}",
     )
-    told = report.trained is not None and report.trained.model_type == EXTERNAL
-    known, word = ("assumed" if told else "measured"), "its script's word"
+    by_word, word = words.told(report), "its script's word"
+    known = "assumed" if by_word else "measured"
     yield "duration", duration(report.duration_s), NONE, "measured", "the readings"
     yield (
         "samples trained",
         f"{work.samples:,}",
         NONE,
         known,
-        word if told else "the training",
+        word if by_word else "the training",
     )
-    counted = word if told else "hand count of the layers"
+    counted = word if by_word else "hand count of the layers"
     flops = counted if work.flops is not None else work.flops_reason or NONE
     yield "FLOPs", quantity(work.flops, "FLOP"), NONE, "estimated", flops
     accuracy = report.quality.test_accuracy
-    by = word if told else "the test set"
-    yield "test accuracy", per_cent(accuracy), NONE, known, by
+    by = word if by_word else "the test set"
+    yield "test accuracy", per_cent(accuracy), NONE, NONE if accuracy is None else known, by
 
 
 def _component(name: str, part: Component) -> tuple[str, ...]:
@@ -111,8 +110,17 @@ def _component(name: str, part: Component) -> tuple[str, ...]:
 
 
 def _cell(text: str) -> str:
-    """Text that is neither markup nor the end of a cell."""
-    flat = " ".join(text.split())
+    """Text that is neither markup nor the end of a cell; words in backticks stay as they are."""
+    parts = " ".join(text.split()).split("`")
+    if len(parts) % 2 == 0:  # a backtick alone is no code
+        parts = ["\\`".join(parts)]
+    return "`".join(
+        part.replace("|", "\\|") if place % 2 else _escaped(part)
+        for place, part in enumerate(parts)
+    )
+
+
+def _escaped(text: str) -> str:
     for mark in "\\|<>*_[]":
-        flat = flat.replace(mark, f"\\{mark}")
-    return flat
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,45 +1,82 @@
 """A callback for Keras' `model.fit`: epochs and validations as phases, and the energy report."""
 
+import atexit
 import json
 import math
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 
 from app.client import Report
 from app.domain.errors import SpecError
 from app.domain.readings import Phase
-from app.measure.run import Measurement, measure
+from app.measure.run import Measurement, abandoned, measure
 from app.workloads import architecture, catalogue
+
+
+class InterruptedFitError(Exception):
+    """A call of `fit` did not come to its end; why is not known."""
 
 
 class EnergyCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Measures a call of `fit`, or marks its phases in a measurement that is open.
 
     `model.fit(x, y, callbacks=[EnergyCallback("my model", samples=len(x))])`; the callback's
-    `report` is there when `fit` has ended. In a `with measure(...) as run:` block give
+    `report` is there when `fit` has ended. Keras tells a callback nothing of an error or of Ctrl-C:
+    use it as a context manager around `fit` where these should be in the report, or where the
+    process goes on afterwards. In a `with measure(...) as run:` block give
     `EnergyCallback(run, samples=len(x))`, and the report is the block's.
     """
 
-    def __init__(self, run: Measurement | str, *, samples: int | None = None, **facts: Any) -> None:
+    def __init__(
+        self, what: Measurement | str, *, samples: int | None = None, **facts: Any
+    ) -> None:
         """Measure nothing yet.
 
         Args:
-            run: an open measurement, or the name of the model for one of `fit` alone.
+            what: an open measurement, or the name of the model for one of `fit` alone.
             samples: training samples of an epoch, which a callback cannot see.
-            facts: as in `measure`, where `run` is a name.
+            facts: as in `measure`, where `what` is a name.
 
         Raises:
             SpecError: something that was told does not hold.
             TypeError: facts beside an open measurement.
         """
         super().__init__()
-        if isinstance(run, Measurement) and facts:
+        if isinstance(what, Measurement) and facts:
             raise TypeError(f"an open measurement takes no facts, received {', '.join(facts)}")
-        self._own = isinstance(run, str)
-        self._run = measure(run, **facts) if isinstance(run, str) else run
+        self._own, self._name, self._facts = isinstance(what, str), str(what), facts
+        self._run = measure(what, **facts) if isinstance(what, str) else what
         self._samples, self._epoch = samples, 0
         self._fits = False
+
+    def __enter__(self) -> Self:
+        """The callback itself, which sees to the end of a `fit` that does not end well."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End a measurement of its own that still goes on, with the error that came."""
+        del kind, traceback
+        if self._own and self._fits:
+            self._close(error)
+
+    def _abandon(self) -> None:
+        """End the measurement of a fit whose end nobody has told."""
+        if self._own and self._fits:
+            self._close(InterruptedFitError("the fit did not come to its end"))
+
+    def _close(self, error: BaseException | None) -> None:
+        self._fits = False
+        atexit.unregister(self._abandon)
+        if self._abandon in abandoned:
+            abandoned.remove(self._abandon)
+        self._run.__exit__(None if error is None else type(error), error, None)
 
     @property
     def report(self) -> Report | None:
@@ -55,7 +92,12 @@ class EnergyCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras h
         """`fit` begins."""
         del logs
         if self._own:
+            self._abandon()
+            if self._run.report is not None:
+                self._run = measure(self._name, **self._facts)
             self._run.__enter__()
+            atexit.register(self._abandon)
+            abandoned.append(self._abandon)
         self._fits = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -96,7 +138,7 @@ class EnergyCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras h
         self._fits = False
         self._describe()
         if self._own:
-            self._run.__exit__(None, None, None)
+            self._close(None)
 
     def _tell_epoch(self, metrics: dict[str, Any]) -> None:
         facts = {"loss": _loss(metrics), "train_accuracy": _accuracy(metrics)}
@@ -114,16 +156,12 @@ class EnergyCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras h
 
 
 def _loss(metrics: dict[str, Any]) -> float | None:
-    return _number(metrics.get("loss"))
+    return metrics.get("loss")
 
 
 def _accuracy(metrics: dict[str, Any]) -> float | None:
     """The first metric that is an accuracy by its name."""
-    return _number(next((metrics[name] for name in metrics if "acc" in name), None))
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return next((metrics[name] for name in metrics if "acc" in name), None)
 
 
 def _flops(model: Any) -> int | None:

@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
+
 from app.domain.errors import MeterError
 from app.domain.readings import HostFacts, IdlePower, Phase, Quiet, Reading, Readings
 from app.measure.counters import OwnCounters
@@ -17,6 +19,8 @@ from app.worker.recorder import Recorder
 logger = logging.getLogger(__name__)
 
 AT_ONCE_S = 0.01  # a phase that begins so soon after another one's end follows it directly
+MOST_MARKS = 10_000  # after which phases are no more told apart: they go on in the last one
+HANGS_S = 10.0  # a reading takes milliseconds
 MOST_TICKS = 20_000  # between marks, before every second one is left out: five hours and a half
 
 
@@ -39,7 +43,8 @@ class SelfReadings:
         self._taken: list[Reading] = []
         self._ticks = 0  # readings without a mark
         self._ended: dict[str, Any] = {}  # facts of the phase that lasts
-        self._one_at_a_time = threading.Lock()
+        self._marks = 0
+        self._one_at_a_time = threading.RLock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="trainwatt-meter", daemon=True)
 
@@ -55,25 +60,43 @@ class SelfReadings:
     def mark(self, begins: Phase, index: int | None = None) -> None:
         """A phase begins now; what was told of the one before goes with its end.
 
-        Where the meter gives no reading the phase before goes on, and the log says so.
+        Where the meter gives no reading the phase before goes on, and the log says so. So it does
+        after ten thousand phases, whose samples add up in the last one.
         """
-        try:
-            self._read(Mark(begins=begins, index=index, ended=self._ended))
-        except MeterError as error:
-            logger.warning("the phase %s could not be marked: %s", begins.value, error)
-        else:
-            self._ended = {}
+        with self._one_at_a_time:
+            if self._marks >= MOST_MARKS and begins not in {Phase.EVALUATION, Phase.END}:
+                return
+            try:
+                self._read(Mark(begins=begins, index=index, ended=self._ended))
+            except MeterError as error:
+                logger.warning("the phase %s could not be marked: %s", begins.value, error)
+                return
+            self._ended, self._marks = {}, self._marks + 1
+            if self._marks == MOST_MARKS:
+                logger.warning("further phases are not told apart: %d are enough", MOST_MARKS)
 
     def tell(self, **facts: Any) -> None:
-        """Facts of the phase that lasts."""
-        self._ended |= {name: value for name, value in facts.items() if value is not None}
+        """Facts of the phase that lasts; samples add up where it stands for several."""
+        with self._one_at_a_time:
+            more = {name: value for name, value in facts.items() if value is not None}
+            if self._marks >= MOST_MARKS and "samples" in more:
+                more["samples"] += self._ended.get("samples", 0)
+            self._ended |= more
 
     def end(self) -> None:
-        """Take the last reading and no more."""
+        """Take the last reading and no more; without it where the meter hangs."""
         self._over.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(HANGS_S)
+        if self._thread.is_alive():
+            logger.error("the energy meter hangs: the last reading is missing")
+            return
         self.mark(Phase.END)
+
+    @property
+    def epochs(self) -> int:
+        """How many have begun, as far as they were told apart."""
+        return sum(reading.begins is Phase.EPOCH for reading in self._taken)
 
     def record(self, host: HostFacts, idle: IdlePower | None, quiet: Quiet | None) -> Readings:
         """Everything that was read, on this host.
@@ -100,7 +123,7 @@ class SelfReadings:
         while not self._over.wait(max(0.0, due_s - time.monotonic())):
             try:
                 self._read(None)
-            except MeterError as error:
+            except (MeterError, OSError, psutil.Error) as error:
                 logger.warning("a reading is missing: %s", error)
             due_s = max(due_s + self._interval_s, time.monotonic())
 

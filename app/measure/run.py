@@ -1,18 +1,18 @@
 """One training in a script of one's own, from its beginning to its report."""
 
 import contextlib
-import importlib
 import logging
 import math
+import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 from app import reference
 from app.accounting.conditions import BUSY_SHARE
@@ -22,7 +22,7 @@ from app.client import Client, Report
 from app.domain.errors import TrainwattError, UnavailableError, UsageError
 from app.domain.external import ExternalTraining
 from app.domain.jobs import JobError
-from app.domain.posted import Ended, PostedReport
+from app.domain.posted import MOST_SAMPLES, Ended, PostedReport
 from app.domain.readings import Phase, Quiet
 from app.measure.counters import OwnCounters
 from app.measure.readings import SelfReadings
@@ -40,6 +40,7 @@ ASKING_S = 2.0  # in which a service that nobody named answers, or is not there
 LOOK_S = 0.5  # of the host before the run, beside what the meter takes to start
 FRAMEWORKS = ("torch", "tensorflow", "jax", "sklearn", "xgboost")
 
+abandoned: list[Callable[[], None]] = []  # ends the measurement of a fit, while one lasts
 _measures = threading.Lock()  # held while this process measures: the meter counts the whole host
 
 
@@ -146,6 +147,7 @@ class Measurement:
         self._store, self._interval_s = store, interval_s
         self._open = contextlib.ExitStack()
         self._readings: SelfReadings | None = None
+        self._over = False
         self._phase: Phase | None = None  # that a `with` block of this training stands for
         self._epoch = 0  # the next one
         self._posted: PostedReport | None = None
@@ -164,7 +166,7 @@ class Measurement:
             raise UsageError("a measurement can be used once: call measure() again")
         self._store = self._is_to_store()
         if not _measures.acquire(blocking=False):
-            raise UsageError("this process measures already: end that measurement first")
+            self._end_abandoned()
         with contextlib.ExitStack() as opened:
             opened.callback(_measures.release)
             opened.enter_context(host_taken(self._settings.host_lock, _say_wait))
@@ -194,22 +196,29 @@ class Measurement:
     ) -> None:
         """Take the last reading, account for all, and keep the report; raise nothing for that."""
         readings = self._running
-        with self._open:
-            self._tell_frameworks()
-            readings.end()
+        with _sigint_later():
+            with self._open:
+                readings.end()
+            self._over = True
+            try:
+                self._conclude(readings, error)
+            except Exception as fault:  # whatever it is, the training has ended well
+                logger.exception("no report can be computed")
+                _warn(f"no report could be computed ({fault}); write() has the readings")
+        if self._store and self.report is not None:
+            self._keep()
+
+    def _conclude(self, readings: SelfReadings, error: BaseException | None) -> None:
         self._posted = PostedReport(
             training=self._training,
             ended=_ended(error),
             readings=readings.record(self._host, self._idle, self._quiet),
         )
-        try:
-            self.report = self._account(self._posted)
-        except Exception as fault:  # whatever it is, the training has ended well
-            logger.exception("no report can be computed")
-            _warn(f"no report could be computed ({fault}); write() has the readings")
-            return
-        if self._store:
-            self._keep()
+        self._tell_frameworks()
+        if self._training.epochs is None and (count := readings.epochs):
+            self.describe(epochs=count)
+        self._posted = self._posted.model_copy(update={"training": self._training})
+        self.report = self._account(self._posted)
 
     @contextlib.contextmanager
     def epoch(self, samples: int | None = None) -> Iterator[PhaseFacts]:
@@ -254,7 +263,7 @@ class Measurement:
         self._running.mark(phase, index)
 
     def tell(self, **facts: float | None) -> None:
-        """Facts of the phase that lasts, by the names of the readings (README)."""
+        """Facts of the phase that lasts, by their names in docs/reference/readings.md."""
         self._tell(**facts)
 
     def keep(self, url: str | None = None, api_key: str | None = None) -> Report:
@@ -289,8 +298,8 @@ class Measurement:
 
     @property
     def _running(self) -> SelfReadings:
-        if self._readings is None:
-            raise UsageError("nothing is measured: use it as `with measure(...) as run:`")
+        if self._readings is None or self._over:
+            raise UsageError("nothing is measured: use it inside `with measure(...) as run:`")
         return self._readings
 
     @contextlib.contextmanager
@@ -314,10 +323,24 @@ class Measurement:
     def _tell_frameworks(self) -> None:
         """What the script has loaded by now, where nothing was said."""
         if self._training.framework is None:
-            loaded = [name for name in FRAMEWORKS if name in sys.modules]
-            versions = [f"{name} {_version(name)}" for name in loaded]
+            loaded = [name for name in FRAMEWORKS if sys.modules.get(name)]
+            versions = [_printable(f"{name} {_version(name)}") for name in loaded]
             if versions:
                 self.describe(framework=", ".join(versions)[:64])
+
+    @staticmethod
+    def _end_abandoned() -> None:
+        """End the measurement of a call of `fit` that Keras told nobody the end of.
+
+        Raises:
+            UsageError: what this process measures is no such thing.
+        """
+        if not abandoned:
+            raise UsageError("this process measures already: end that measurement first")
+        logger.warning("the measurement of a fit that did not come to its end is ended")
+        abandoned[-1]()
+        if not _measures.acquire(blocking=False):
+            raise UsageError("this process measures already: end that measurement first")
 
     def _is_to_store(self) -> bool:
         """Whether there is a service to keep the report.
@@ -369,11 +392,32 @@ def _ended(error: BaseException | None) -> Ended:
     """How a training ended that raised this, or nothing."""
     if error is None:
         return Ended()
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if isinstance(error, SystemExit) and error.code in {None, 0}:
+        return Ended()
+    if isinstance(error, KeyboardInterrupt):
         return Ended(status="cancelled")
-    message = f"{type(error).__name__}: {error}"[:MOST_MESSAGE]
-    code: Literal["training_error"] = "training_error"
-    return Ended(status="failed", error=JobError(code=code, message=_text(message)))
+    name = type(error).__name__
+    try:
+        message = f"{name}: {error}"[:MOST_MESSAGE]
+    except Exception:  # of an exception that cannot be put into words
+        message = name
+    return Ended(status="failed", error=JobError(code="training_error", message=_text(message)))
+
+
+@contextlib.contextmanager
+def _sigint_later() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended: what was measured is worth the moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _text(message: str) -> str:
@@ -383,11 +427,25 @@ def _text(message: str) -> str:
 
 def _plain(name: str, value: float) -> float | None:
     """A number of NumPy's or a framework's as Python's own; null for one that means nothing."""
-    plain = value if isinstance(value, int) else float(value)
+    try:
+        plain = float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        _warn(f"{name}: expected a number, received {type(value).__name__}: it is left out")
+        return None
+    if name == "samples":
+        return _whole(plain)
     if name.endswith("accuracy") and not 0 <= plain <= 1:
         _warn(f"{name}: expected a share from 0 to 1, received {plain}: it is left out")
         return None
     return plain if math.isfinite(plain) else None
+
+
+def _whole(samples: float) -> int | None:
+    """A number of samples; null, with a warning, for what is none."""
+    if not (0 <= samples <= MOST_SAMPLES and samples == int(samples)):
+        _warn(f"samples: expected a whole number from 0 on, received {samples}: it is left out")
+        return None
+    return int(samples)
 
 
 def _warn(what: str) -> None:
@@ -395,8 +453,12 @@ def _warn(what: str) -> None:
     warnings.warn(what, stacklevel=4)
 
 
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text)).strip()
+
+
 def _version(name: str) -> str:
-    return str(getattr(importlib.import_module(name), "__version__", "")).strip()
+    return str(getattr(sys.modules[name], "__version__", "")).strip()
 
 
 def _say_wait() -> None:

@@ -2,7 +2,7 @@
 
 from app.service.comparisons import Comparisons
 from app.service.events import Events
-from app.service.jobs import Jobs
+from app.service.experiments import Experiments
 from app.service.posted import Posted
 from app.service.reports import Reports
 from app.service.so_far import SoFar
@@ -11,5 +11,5 @@ from app.service.state import State
 __all__ = ["Service"]
 
 
-class Service(Jobs, Events, SoFar, Comparisons, Posted, Reports, State):
+class Service(Experiments, Events, SoFar, Comparisons, Posted, Reports, State):
     """The system as its users see it. Every method may raise UnavailableError."""

@@ -49,7 +49,7 @@ class Comparisons(Evaluations):
         return found.model_copy(update={"sentences": said})
 
     async def _succeeded(self, job_id: str) -> EnergyReport:
-        report = EnergyReport.model_validate_json(await self.report(job_id))
+        report = await _parsed(await self.report(job_id))
         if report.status is not JobStatus.SUCCEEDED:
             raise StateError(
                 f"Job {job_id} is {report.status}: expected one that succeeded, since energies of "
@@ -60,5 +60,14 @@ class Comparisons(Evaluations):
 
     async def _under(self, side: Sequence[EnergyReport], name: str) -> list[EnergyReport]:
         """The reports under one set of assumptions."""
-        bodies = [await self.evaluated(r.job_id, Evaluation(assumptions=name)) for r in side]
-        return [EnergyReport.model_validate_json(body) for body in bodies]
+        return [
+            report
+            if report.assumptions.set == name and report.assumptions.version == SETS[name].version
+            else await _parsed(await self.evaluated(report.job_id, Evaluation(assumptions=name)))
+            for report in side
+        ]
+
+
+async def _parsed(body: bytes) -> EnergyReport:
+    """A report, which may be long."""
+    return await asyncio.to_thread(EnergyReport.model_validate_json, body)

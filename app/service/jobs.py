@@ -36,7 +36,7 @@ class Jobs(Datasets):
         return await self._check(await self._resolved(spec))
 
     async def _check(self, spec: JobSpec) -> WorkloadFacts:
-        errors = [*_unstorable(spec)]
+        errors = [*_unstorable(spec), *_of_an_experiment(spec)]
         try:
             errors += _unpriced(spec, self._intensity(spec))
         except SpecError as error:
@@ -115,6 +115,13 @@ class Jobs(Datasets):
 
 class _MovedError(Exception):
     """An attempt began between two looks at a job."""
+
+
+def _of_an_experiment(spec: JobSpec) -> Iterable[FieldError]:
+    """Jobs of an experiment are made by it alone."""
+    if spec.experiment_id is not None:
+        expected = "null: an experiment makes its own jobs (POST /v1/experiments)"
+        yield FieldError(field="experiment_id", expected=expected, received=spec.experiment_id)
 
 
 def _unstorable(spec: JobSpec) -> Iterable[FieldError]:

@@ -52,11 +52,7 @@ class Posted(Core):
                 default_region=self._settings.region,
             )
         except SpecError as error:
-            named = [
-                FieldError(field=f"training.{e.field}", expected=e.expected, received=e.received)
-                for e in error.errors
-            ]
-            raise SpecError(*named) from error
+            raise error.within("training") from error
 
 
 def _refused(expected: str, at: datetime | None = None) -> SpecError:

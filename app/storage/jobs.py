@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import FieldError, QueueFullError, SpecError, StateError
-from app.domain.jobs import EVERY_JOB, Job, JobFilter, JobStatus
+from app.domain.jobs import EVERY_JOB, Job, JobError, JobFilter, JobStatus
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.database import Database
@@ -43,20 +43,15 @@ class JobRecords(Database):
         """
         _check_tags(spec)
         async with self.transaction() as connection:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMIT_LOCK)))
+            await lock_queue(connection)
             await forget_old_keys(connection)
             if key is not None and (known := await job_of_key(connection, key, spec)):
                 return await fetch_job(connection, known)
-            await _check_room(connection, max_queued)
-            job_id = await connection.scalar(_insert(spec))
-            job = await fetch_job(connection, str(job_id))
+            await room_for(connection, 1, max_queued)
+            job = await add_job(self, connection, spec)
             if key is not None:
                 await keep_key(connection, key, spec, job.id)
-            queue_id = await self.defer(connection, job)
-            await connection.execute(
-                jobs.update().where(jobs.c.id == job.id).values(queue_id=queue_id)
-            )
-            return await fetch_job(connection, job.id)
+            return job
 
     async def submitted(self, spec: JobSpec, key: str) -> Job | None:
         """The job that was submitted under a key that is still kept; null where there is none.
@@ -98,8 +93,19 @@ class JobRecords(Database):
         items = tuple(found[:limit])
         return JobPage(items=items, next_cursor=_cursor(items[-1]) if found[limit:] else None)
 
-    async def cancel(self, job_id: str, queued_report: Callable[[Job], EnergyReport]) -> Job:
+    async def cancel(
+        self,
+        job_id: str,
+        queued_report: Callable[[Job], EnergyReport],
+        *,
+        error: JobError | None = None,
+    ) -> Job:
         """Cancel a job: one that waits at once, with that report; one that runs by its worker.
+
+        Args:
+            job_id: the job.
+            queued_report: makes the report of one that waits.
+            error: why one that waits is not needed any more; null: its user cancels it.
 
         Raises:
             NotFoundError: there is none with this id.
@@ -111,8 +117,11 @@ class JobRecords(Database):
                 raise StateError(f"job {job_id} is {job.status} already", status=job.status)
             this = jobs.update().where(jobs.c.id == job.id)
             if job.status is JobStatus.QUEUED:
+                why = error.model_dump_json() if error else None
                 await connection.execute(
-                    this.values(status=JobStatus.CANCELLED.value, finished_at=sa.func.now())
+                    this.values(
+                        status=JobStatus.CANCELLED.value, finished_at=sa.func.now(), error=why
+                    )
                 )
                 await store_report(connection, queued_report(job))
             else:
@@ -135,17 +144,45 @@ def _check_tags(spec: JobSpec) -> None:
         )
 
 
-async def _check_room(connection: AsyncConnection, max_queued: int) -> None:
+async def lock_queue(connection: AsyncConnection) -> None:
+    """Let nobody else add jobs until the transaction ends."""
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMIT_LOCK)))
+
+
+async def room_for(connection: AsyncConnection, count: int, max_queued: int) -> None:
+    """See that so many more jobs may wait.
+
+    Raises:
+        QueueFullError: they may not.
+    """
     waiting = await connection.scalar(
         sa.select(sa.func.count()).where(jobs.c.status == JobStatus.QUEUED.value)
     )
-    if int(waiting or 0) >= max_queued:
+    if int(waiting or 0) + count > max_queued:
+        more = "" if count == 1 else f", {count} more are too many"
         raise QueueFullError(
-            f"{waiting} jobs wait already and at most {max_queued} may: try again later"
+            f"{waiting} jobs wait already and at most {max_queued} may{more}: try again later"
         )
 
 
-def _insert(spec: JobSpec) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]:
+async def add_job(
+    queue: Database,
+    connection: AsyncConnection,
+    spec: JobSpec,
+    *,
+    variant: int | None = None,
+    block: int | None = None,
+) -> Job:
+    """Add a job and its task in the queue, in a transaction."""
+    job_id = await connection.scalar(_insert(spec, variant, block))
+    queue_id = await queue.defer(connection, await fetch_job(connection, str(job_id)))
+    await connection.execute(jobs.update().where(jobs.c.id == job_id).values(queue_id=queue_id))
+    return await fetch_job(connection, str(job_id))
+
+
+def _insert(
+    spec: JobSpec, variant: int | None, block: int | None
+) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]:
     return (
         jobs.insert()
         .values(
@@ -157,6 +194,9 @@ def _insert(spec: JobSpec) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]
             priority=spec.priority,
             label=next(iter(spec.placement.labels), None),
             tags=spec.tags,
+            experiment_id=spec.experiment_id,
+            variant=variant,
+            block=block,
         )
         .returning(jobs.c.id)
     )

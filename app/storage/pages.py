@@ -14,7 +14,9 @@ from app.storage.tables import FILTERS, jobs
 
 
 def matches(wanted: JobFilter, table: sa.Table = jobs) -> Iterator[sa.ColumnElement[bool]]:
-    """What holds for the jobs that are meant, a condition each; tags are those of `jobs`.
+    """What holds for the jobs that are meant, a condition each.
+
+    Tags and experiment are those of `jobs`.
 
     Args:
         wanted: the filter.
@@ -27,11 +29,13 @@ def matches(wanted: JobFilter, table: sa.Table = jobs) -> Iterator[sa.ColumnElem
     if wanted.tag is not None:
         key, value = wanted.tag
         yield jobs.c.tags.contains({key: value})
+    if wanted.experiment is not None:
+        yield jobs.c.experiment_id == wanted.experiment
 
 
 def possible(wanted: JobFilter) -> bool:
     """Whether any job can match: not where a text is one that the database cannot hold."""
-    texts = (wanted.model_type, wanted.host, *(wanted.tag or ()))
+    texts = (wanted.model_type, wanted.host, wanted.experiment, *(wanted.tag or ()))
     return all(storable(text) for text in texts if text)
 
 

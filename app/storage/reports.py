@@ -168,7 +168,7 @@ def _without_value(
 
 def _rows(wanted: JobFilter, sort: ReportSort) -> sa.Select[tuple[Any, ...]]:
     query = sa.select(reports.c.job_id, _column(sort).label("value"), reports.c.row)
-    if wanted.tag is not None:
+    if wanted.tag is not None or wanted.experiment is not None:
         query = query.join(jobs, jobs.c.id == reports.c.job_id)
     return query.where(*matches(wanted, reports))
 

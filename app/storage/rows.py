@@ -77,6 +77,8 @@ def job_from(row: Any) -> Job:
         started_at=utc(row.started_at),
         finished_at=utc(row.finished_at),
         error=JobError.model_validate_json(row.error) if row.error else None,
+        variant=row.variant,
+        block=row.block,
         external=ExternalTraining.model_validate_json(row.spec) if external else None,
     )
 

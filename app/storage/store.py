@@ -2,6 +2,7 @@
 
 from app.storage.attempts import AttemptRecords
 from app.storage.datasets import DatasetRecords
+from app.storage.experiments import ExperimentPage, ExperimentRecords, Placed
 from app.storage.external import ExternalRecords
 from app.storage.hosts import HostRecords
 from app.storage.jobs import JobPage, JobRecords
@@ -12,13 +13,14 @@ from app.storage.recovery import Orphan, Recovery
 from app.storage.reports import ReportRecords, RowPage
 from app.storage.totals import Figures, Totals
 
-__all__ = ["Figures", "JobPage", "Orphan", "RowPage", "Store"]
+__all__ = ["ExperimentPage", "Figures", "JobPage", "Orphan", "Placed", "RowPage", "Store"]
 
 
 class Store(
     JobRecords,
     ReportRecords,
     AttemptRecords,
+    ExperimentRecords,
     ExternalRecords,
     LiveRecords,
     Notices,
@@ -30,6 +32,6 @@ class Store(
 ):
     """Jobs and reports for users, attempts and locks for the worker, recovery for the sweep, hosts.
 
-    Data sets of users for both. Every method is one transaction and raises `UnavailableError` where
-    the database is gone.
+    Data sets of users for both, experiments. Every method is one transaction and raises
+    `UnavailableError` where the database is gone.
     """

@@ -32,6 +32,21 @@ metadata = sa.MetaData()
 
 FILTERS = ("status", "model_type", "host")  # of jobs, and so of their reports
 
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("spec", JsonText, nullable=False),
+    sa.Column("variants", JsonText, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("created_at", _moment(), nullable=False, server_default=sa.func.now()),
+    sa.Column("ended_at", _moment()),
+    sa.Index("experiments_by_time", "created_at", "id"),
+    sa.Index("experiments_open", "id", postgresql_where=sa.text("ended IS NULL")),
+)
+
+# `variant` and `block` say which job of an experiment it is.
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -53,6 +68,16 @@ jobs = sa.Table(
     sa.Column("created_at", _moment(), nullable=False, server_default=sa.func.now()),
     sa.Column("started_at", _moment()),
     sa.Column("finished_at", _moment()),
+    sa.Column("experiment_id", sa.Text, sa.ForeignKey("experiments.id", ondelete="CASCADE")),
+    sa.Column("variant", sa.Integer),
+    sa.Column("block", sa.Integer),
+    sa.Index(
+        "jobs_by_experiment",
+        "experiment_id",
+        "created_at",
+        "id",
+        postgresql_where=sa.text("experiment_id IS NOT NULL"),
+    ),
     sa.Index("jobs_by_time", "created_at", "id"),
     sa.Index("jobs_by_status", "status", "created_at", "id"),
     sa.Index("jobs_by_model_type", "model_type", "created_at", "id"),

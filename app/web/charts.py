@@ -162,17 +162,28 @@ def bars(rows: Iterable[tuple[str, str, Number, Number, Number]], unit: str) -> 
     )
 
 
-def scatter(points: Sequence[tuple[float, float, str, str]]) -> Scatter | None:
-    """Energy (joules, to the right) against accuracy (upwards); null for fewer than two jobs.
+def _one_decimal(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, str]],
+    *,
+    shown: Callable[[float], str] = _one_decimal,
+    less_is_better: bool = False,
+) -> Scatter | None:
+    """Energy (joules, to the right) against another figure (upwards); null for fewer than two.
 
     Args:
-        points: energy, accuracy, title and link of each job.
+        points: energy, the other figure, title and link of each.
+        shown: puts the other figure in words.
+        less_is_better: of the other figure, as of durations.
     """
     if len(points) < 2:
         return None
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     place_x, place_y = _placed(xs), _placed(ys)
-    best = front(points)
+    best = front(points, less_is_better=less_is_better)
     dots = tuple(
         Dot(x=place_x(x), y=100 - place_y(y), title=title, link=link, best=n in best)
         for n, (x, y, title, link) in enumerate(points)
@@ -182,18 +193,21 @@ def scatter(points: Sequence[tuple[float, float, str, str]]) -> Scatter | None:
         dots=dots,
         front=tuple((a.x, a.y, b.x, b.y) for a, b in zip(line, line[1:], strict=False)),
         x_ends=(quantity(min(xs), "J"), quantity(max(xs), "J")),
-        y_ends=(f"{100 * min(ys):.1f} %", f"{100 * max(ys):.1f} %"),
+        y_ends=(shown(min(ys)), shown(max(ys))),
     )
 
 
-def front(points: Sequence[tuple[float, float, str, str]]) -> set[int]:
-    """Those on the Pareto front: no other one has less energy and at least the same accuracy."""
+def front(
+    points: Sequence[tuple[float, float, str, str]], *, less_is_better: bool = False
+) -> set[int]:
+    """Those on the Pareto front: no other one has less energy and is as good in the other."""
+    sign = -1 if less_is_better else 1
     best: set[int] = set()
     highest = float("-inf")
-    for n in sorted(range(len(points)), key=lambda n: (points[n][0], -points[n][1])):
-        if points[n][1] > highest:
+    for n in sorted(range(len(points)), key=lambda n: (points[n][0], -sign * points[n][1])):
+        if sign * points[n][1] > highest:
             best.add(n)
-            highest = points[n][1]
+            highest = sign * points[n][1]
     return best
 
 

@@ -12,6 +12,7 @@ def asked(spec: JobSpec) -> dict[str, Any]:
     """The spec as JSON without what is at its default, and what the service itself filled in."""
     body = spec.model_dump(mode="json", exclude_defaults=True)
     body.get("dataset", {}).pop("uploaded", None)
+    body.pop("experiment_id", None)
     return {**body, "size": spec.model_dump(mode="json")["size"], "epochs": spec.epochs}
 
 

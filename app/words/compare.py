@@ -7,11 +7,12 @@ from typing import Any
 from app.domain.comparisons import Comparison
 from app.domain.jobs import Job
 from app.domain.readings import Method
-from app.domain.reports import EnergyReport
+from app.domain.reports import EnergyReport, Trained
 from app.words.units import NONE, duration, per_cent, quantity, significant
 
 NAMED = 3  # scenarios that a sentence names
-SAME_POWER = 0.02  # by which mean powers of models may differ and still be called the same
+PARTS = ("cpu", "gpu", "ram")
+SAME_POWER = 0.005  # by which mean powers of models may differ and still be called the same
 UNLIKE = 0.05  # share of others' CPU time from which a run is not like one without
 
 
@@ -79,7 +80,7 @@ def verdict(found: Comparison, a: str = "A", b: str = "B") -> str:
         return f"{spread}: {sure}."
     if found.holds == "in_all":
         every = f"under each of {found.scenarios} ways to know it"
-        return f"{used} ({ends} {every}): {ranking}, whatever is assumed."
+        return f"{used} ({ends} {every}): {ranking} in all of them."
     others = "; ".join(one.name for one in found.against[:NAMED])
     return (
         f"{used} ({ends}): {ranking} under {found.agreeing} of {found.scenarios} ways to know it, "
@@ -118,10 +119,21 @@ def caveats(reports: Sequence[EnergyReport]) -> list[str]:
     said = []
     if len({r.environment.host if r.environment else None for r in reports}) > 1:
         said.append("They ran on different hosts: the models' errors do not cancel.")
-    if len({(r.energy.cpu.method, r.energy.gpu.method) for r in reports}) > 1:
-        said.append("Their energy is known by different methods: a sensor and a model differ.")
-    elif _modelled(reports):
+    if len({tuple(sorted(r.assumptions.overrides.items())) for r in reports}) > 1:
+        said.append("What their workers were told of the host differs: the errors do not cancel.")
+    if changed := _changed([r.trained for r in reports if r.trained]):
+        said.append(f"The trainings differ in {', '.join(changed)}.")
+    if any(not r.energy.complete for r in reports):
+        said.append("A component of some could not be read: their reports say why.")
+    elif len({(r.energy.cpu.method, r.energy.gpu.method) for r in reports}) > 1:
+        said.append("Their energy is known by different methods: the errors do not cancel.")
+    elif not any(map(_measured, reports)):
         said.append(_of_durations(reports))
+    else:
+        said.append(
+            "A sensor's error is taken to be the same factor for all: what of it depends on the "
+            "load does not cancel, and a difference of a few per cent may be of that kind."
+        )
     if any((r.trust.contention_share or 0) > UNLIKE for r in reports):
         said.append("Other programs used the CPUs in some of the runs.")
     if any(r.status != "succeeded" for r in reports):
@@ -135,10 +147,16 @@ def caveats(reports: Sequence[EnergyReport]) -> list[str]:
     return said
 
 
+def _changed(trained: Sequence[Trained]) -> list[str]:
+    """In what trainings differ, by the fields of their reports; a seed is no other training."""
+    fields = [name for name in Trained.model_fields if name != "seed"]
+    differ = [name for name in fields if len({getattr(one, name) for one in trained}) > 1]
+    return [name.replace("_", " ") for name in differ]
+
+
 def _of_durations(reports: Sequence[EnergyReport]) -> str:
     """What a comparison without sensors compares: all of it durations, where powers are alike."""
-    powers_w = [r.mean_power_w for r in reports if r.mean_power_w]
-    if len(powers_w) == len(reports) and max(powers_w) <= (1 + SAME_POWER) * min(powers_w):
+    if all(_same_power(part, reports) for part in PARTS):
         return (
             "No sensor measured, and the models bill the same power to all of them: this compares "
             "durations."
@@ -149,8 +167,19 @@ def _of_durations(reports: Sequence[EnergyReport]) -> str:
     )
 
 
-def _modelled(reports: Iterable[EnergyReport]) -> bool:
-    return all(r.energy.cpu.method in (Method.ESTIMATED, Method.ASSUMED) for r in reports)
+def _same_power(part: str, reports: Sequence[EnergyReport]) -> bool:
+    """Whether a component drew the same mean power in all runs, or is in none."""
+    energies_j = [getattr(r.energy, part).energy_j for r in reports]
+    known = [j / r.duration_s for j, r in zip(energies_j, reports, strict=True) if j is not None]
+    if len(known) < len(reports):
+        return not known
+    return bool(max(known) <= (1 + SAME_POWER) * min(known))
+
+
+def _measured(report: EnergyReport) -> bool:
+    """Whether a sensor counted a component of it."""
+    energy = report.energy
+    return Method.MEASURED in {energy.cpu.method, energy.gpu.method, energy.ram.method}
 
 
 def _flat(body: dict[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:

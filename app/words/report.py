@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.domain.external import EXTERNAL
 from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Method, Phase
 from app.domain.reports import Component, EnergyReport, PhaseReport, Trained
@@ -57,6 +58,11 @@ def _training(trained: Trained) -> str:
     seed = None if trained.seed is None else f"seed {trained.seed}"
     told = [f"{on_data(model, trained.dataset)}{samples}", epochs(trained.epochs), seed]
     return ", ".join(filter(None, told))
+
+
+def told(report: EnergyReport) -> bool:
+    """Whether samples, accuracy and FLOPs are the word of a script outside of the service."""
+    return report.trained is not None and report.trained.model_type == EXTERNAL
 
 
 def ran_before(report: EnergyReport) -> bool:
@@ -123,7 +129,9 @@ def _plain(value: float | int | bool | str) -> str:
 
 
 def _setup_share(report: EnergyReport) -> float:
-    """What loading, building and tracing took of the energy."""
+    """What loading, building and tracing took of the energy; 0 where no epoch was told apart."""
+    if all(part.name is Phase.SETUP for part in report.phases):
+        return 0.0
     setup = sum(part.energy_j or 0 for part in report.phases if part.name is Phase.SETUP)
     return setup / report.energy.total_j if report.energy.total_j else 0.0
 
@@ -172,7 +180,8 @@ def per_sample(report: EnergyReport) -> str:
     """Joules of a trained sample."""
     per_sample = report.efficiency.j_per_sample
     if per_sample is None:
-        return f"{NONE} (no training phase was finished)" if not report.work.samples else NONE
+        none = "no samples were told" if told(report) else "no training phase was finished"
+        return f"{NONE} ({none})" if not report.work.samples else NONE
     return f"{quantity(per_sample, 'J')} ({report.work.samples:,} samples trained)"
 
 
@@ -192,7 +201,8 @@ def accuracy(report: EnergyReport) -> str:
     """What came of it, on the test set."""
     quality = report.quality
     if quality.test_accuracy is None:
-        return f"{NONE} (the test set was not reached)"
+        none = "no test accuracy was told" if told(report) else "the test set was not reached"
+        return f"{NONE} ({none})"
     loss = f", loss {significant(quality.test_loss)}" if quality.test_loss is not None else ""
     best = f"; best epoch {quality.best_epoch + 1}" if quality.best_epoch is not None else ""
     return f"{per_cent(quality.test_accuracy)} on the test set{loss}{best}"

@@ -18,6 +18,7 @@ from app.storage.locks import Hold
 from app.worker import datasets
 from app.worker.bench import Bench
 from app.worker.budget import TICK_S, Budget, budget
+from app.worker.experiments import settle
 from app.worker.gate import host_gate
 from app.worker.journal import Journal
 from app.worker.messages import Ended, Forked, Interrupted, Mark, Seen
@@ -422,6 +423,9 @@ class Attempt:
             status,
             "" if kept else ", not kept: it had ended before",
         )
+        if experiment_id := job.to_train.experiment_id:
+            bench = self._bench
+            await bench.watchdog.retry(lambda: settle(bench, experiment_id))
 
     async def _put_back(self) -> None:
         """The worker stops or lost its host: the job goes back to the queue, with what it used."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.domain.errors import UsageError
-from app.locks import try_lock
+from app.locks import try_lock, unlock
 
 POLL_S = 0.2
 
@@ -53,13 +53,14 @@ def host_taken(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[N
     """
     descriptor = _open(path)
     try:
+        time.sleep(max(0.0, _may_take_again_s - time.monotonic()))
         if not try_lock(descriptor):
             on_wait()
             while not try_lock(descriptor):
                 time.sleep(POLL_S)
         yield
     finally:
-        os.close(descriptor)
+        _give_way(descriptor)
 
 
 _may_take_again_s = 0.0  # of the monotonic clock: who waits looks every `POLL_S` seconds
@@ -68,6 +69,7 @@ _may_take_again_s = 0.0  # of the monotonic clock: who waits looks every `POLL_S
 def _give_way(descriptor: int) -> None:
     """Release the lock, and let a worker that waits for it have it next."""
     global _may_take_again_s  # noqa: PLW0603 -- one process has one gate
+    unlock(descriptor)
     os.close(descriptor)
     _may_take_again_s = time.monotonic() + 1.5 * POLL_S
 

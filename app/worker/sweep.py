@@ -8,6 +8,7 @@ from app.domain.readings import Readings
 from app.storage.store import Orphan
 from app.worker.bench import Bench
 from app.worker.budget import budget
+from app.worker.experiments import settle_all
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ async def sweep(bench: Bench) -> int:
     for orphan in orphans:
         logger.warning("job %s: the worker of attempt %d is gone", orphan.job_id, orphan.attempt)
         await _take(bench, orphan)
+    await settle_all(bench)
     return len(orphans) + await bench.store.mend_queue(bench.settings.lease_s)
 
 

@@ -40,7 +40,7 @@ def test_every_scenario_sets_all_runs_by_the_same_models(make_run):
     assert len(found) == len(cpu) * len(ram)
     for name, (first_j, second_j) in found.items():
         assert second_j == pytest.approx(2 * first_j), name
-    assert "CPU by codecarbon; RAM by codecarbon" in found
+    assert "CPU by codecarbon, RAM by codecarbon" in found
 
 
 def test_errors_cancel_on_one_host_by_one_method_alone(make_run):

@@ -114,6 +114,11 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("get", "/v1/reports"): "list_reports",
         ("post", "/v1/reports"): "post_report",
         ("get", "/v1/compare"): "compare",
+        ("post", "/v1/experiments"): "create_experiment",
+        ("get", "/v1/experiments"): "list_experiments",
+        ("get", "/v1/experiments/{experiment_id}"): "get_experiment",
+        ("post", "/v1/experiments/{experiment_id}/cancel"): "cancel_experiment",
+        ("get", "/v1/experiments/{experiment_id}/events"): "follow_experiment",
         ("post", "/v1/datasets"): "upload_dataset",
         ("get", "/v1/datasets"): "list_datasets",
         ("get", "/v1/datasets/{name}"): "get_dataset",
@@ -138,7 +143,7 @@ async def test_examples_of_the_body_are_taken(client):
 async def test_described_query_parameters_are_those_that_are_taken(client):
     operations = _operations(await _description(client))
     named = {p["name"] for p in operations["get", "/v1/jobs"]["parameters"] if p["in"] == "query"}
-    assert named == {"status", "model_type", "host", "tag", "limit", "cursor"}
+    assert named == {"status", "model_type", "host", "tag", "experiment", "limit", "cursor"}
     answer: httpx.Response = await client.get("/v1/jobs?wait=1")
     assert answer.status_code == 422
 

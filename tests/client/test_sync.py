@@ -193,7 +193,7 @@ def test_another_service_at_the_address_is_recognised(serving):
 def test_fields_of_a_newer_service_are_ignored(client, serving):
     job = client.submit(SPEC)
     data = client.call("GET", f"/v1/jobs/{job.id}")
-    newer = data | {"colour": "red", "spec": data["spec"] | {"experiment_id": "e1"}}
+    newer = data | {"colour": "red", "spec": data["spec"] | {"shape_of_things": "e1"}}
     app = Starlette(routes=[Route("/v1/jobs/{id}", lambda _: JSONResponse(newer))])
     with serving(app) as url, Client(url) as other:
         assert other.get(job.id) == job

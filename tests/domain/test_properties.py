@@ -80,6 +80,7 @@ BESIDE_THE_RUN = {
     "carbon.region": st.one_of(st.none(), TEXT),
     "carbon.intensity_g_per_kwh": st.one_of(st.none(), st.floats(0, 10_000)),
     "carbon.pue": st.floats(1, 10),
+    "experiment_id": st.one_of(st.none(), st.from_regex(r"\A[a-z0-9-]{1,36}\Z")),
 }
 
 

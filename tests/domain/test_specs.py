@@ -62,6 +62,7 @@ def test_the_least_that_works_has_the_documented_defaults():
             "intensity_g_per_kwh": None,
             "pue": 1.0,
         },
+        "experiment_id": None,
     }
 
 
@@ -111,7 +112,7 @@ def test_the_least_that_works_has_the_documented_defaults():
         ({"architecture": {"a": float("nan")}}, "architecture"),
         ({"architecture": {"a": "\0"}}, "architecture"),
         # not honoured yet: refused, never ignored
-        ({"experiment_id": "x"}, "experiment_id"),
+        ({"experiment_id": "x" * 65}, "experiment_id"),
     ],
 )
 def test_what_is_out_of_range_or_not_honoured_is_refused(fields, where):

@@ -33,7 +33,7 @@ def test_what_measuring_uses_is_the_instruments_and_not_the_jobs():
         _burn(0.2)
     after = counters.read()
     assert after.instrument_cpu_s - before.instrument_cpu_s >= 0.19
-    assert after.job_cpu_s - before.job_cpu_s < 0.15
+    assert after.job_cpu_s - before.job_cpu_s < 0.19
 
 
 def test_children_count_while_they_live_and_once_they_have_ended(monkeypatch):

@@ -1,10 +1,15 @@
 """The Keras callback: phases as the service's own, and what is known of the model."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from app.domain.readings import Phase
 from app.measure import measure
+from app.measure.run import abandoned
 
 keras = pytest.importorskip("keras")
 
@@ -104,3 +109,76 @@ def test_facts_of_the_user_stand(steady):
     trained = energy.report.trained
     assert (trained.dataset, trained.batch_size) == ("mine", 32)
     assert energy.report.efficiency.j_per_sample is None
+
+
+class _BreakError(Exception):
+    pass
+
+
+class _Breaks(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise _BreakError(f"in epoch {epoch}")
+
+
+def _broken(energy):
+    with pytest.raises(_BreakError):
+        _model().fit(X, Y, epochs=2, callbacks=[energy, _Breaks()], verbose=0)
+
+
+def test_around_a_fit_that_breaks_the_report_has_the_error(steady):
+    energy = EnergyCallback("net", samples=len(X), store=False)
+    with pytest.raises(_BreakError), energy:
+        _model().fit(X, Y, epochs=2, callbacks=[energy, _Breaks()], verbose=0)
+    assert energy.report.status == "failed"
+    assert energy.run._posted.ended.error.message == "_BreakError: in epoch 0"
+    assert energy.report.energy.total_j > 0
+
+
+def test_a_fit_that_breaks_alone_holds_nothing_once_something_else_is_measured(steady):
+    energy = EnergyCallback("net", store=False)
+    _broken(energy)
+    assert energy.report is None
+    with measure("another", store=False) as run:
+        pass
+    assert (energy.report.status, run.report.status) == ("failed", "succeeded")
+    assert "did not come to its end" in energy.run._posted.ended.error.message
+
+
+def test_the_same_callback_measures_again(steady):
+    energy = EnergyCallback("net", store=False)
+    _broken(energy)
+    model = _model()
+    model.fit(X, Y, epochs=1, callbacks=[energy], verbose=0)
+    first = energy.report
+    model.fit(X, Y, epochs=2, callbacks=[energy], verbose=0)
+    assert (first.status, energy.report.status) == ("succeeded", "succeeded")
+    assert (first.trained.epochs, energy.report.trained.epochs) == (1, 2)
+    assert abandoned == []
+
+
+def test_a_program_that_ends_in_a_broken_fit_ends_and_lets_the_host_go(tmp_path):
+    program = """
+import keras, numpy
+from app.measure.keras import EnergyCallback
+class Breaks(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise ValueError("no")
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+x = numpy.zeros((8, 2), "float32")
+model.fit(x, x[:, :1], callbacks=[EnergyCallback("net", store=False), Breaks()], verbose=0)
+"""
+    where = {
+        "TRAINWATT_HOST_LOCK": str(tmp_path / "lock"),
+        "TRAINWATT_DATA_DIR": str(tmp_path / "data"),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "ValueError: no" in ended.stderr
+    assert "did not come to its end" not in ended.stderr

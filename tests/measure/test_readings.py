@@ -1,5 +1,6 @@
 """The readings of a training that measures itself: ticks, marks, gaps, and how they stay few."""
 
+import threading
 import time
 
 import pytest
@@ -132,3 +133,39 @@ def test_a_long_training_is_read_more_seldom_and_loses_no_mark(make, facts, monk
     assert len([r for r in record.readings if r.begins is Phase.EPOCH]) == 25
     assert record.readings[0].begins is Phase.SETUP
     assert record.readings[-1].begins is Phase.EPOCH
+
+
+def test_phases_beyond_the_most_go_on_in_the_last_one_and_their_samples_add_up(
+    make, facts, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_MARKS", 3)
+    readings = make()
+    readings.begin()
+    for epoch in range(5):
+        readings.mark(Phase.EPOCH, epoch)
+        readings.tell(samples=10, loss=1.0 / (epoch + 1))
+    readings.mark(Phase.EVALUATION)
+    readings.end()
+    assert _marks(readings.record(facts, None, None))[3:] == [
+        (Phase.EPOCH, 2, {"samples": 10, "loss": 0.5}),
+        (Phase.EVALUATION, None, {"samples": 30, "loss": 0.2}),
+        (Phase.END, None, {}),
+    ]
+
+
+def test_a_meter_that_hangs_does_not_hold_up_the_end(make, facts, meter, monkeypatch):
+    monkeypatch.setattr(module, "HANGS_S", 0.2)
+    readings = make(0.05)
+    readings.begin()
+    hangs = threading.Event()
+
+    def hang():
+        hangs.wait(30)
+        raise MeterError("away")
+
+    meter.read = hang
+    time.sleep(0.2)
+    readings.end()
+    hangs.set()
+    readings._thread.join()
+    assert Phase.END not in [r.begins for r in readings.record(facts, None, None).readings]

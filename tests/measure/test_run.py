@@ -3,8 +3,12 @@
 import json
 import logging
 import multiprocessing
+import os
+import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +44,7 @@ def test_the_report_is_that_of_a_job(steady):
     assert [(e.index, e.samples, e.loss) for e in epochs] == [(0, 1000, 1.0), (1, 1000, 0.5)]
     assert [e.validation_accuracy for e in epochs] == [0.6, 0.7]
     assert (report.quality.test_accuracy, report.quality.best_epoch) == (0.65, 1)
-    assert report.energy.total_j == pytest.approx(100 * report.duration_s, rel=1e-3)
+    assert report.energy.total_j == pytest.approx(100 * report.duration_s, rel=1e-2)
     assert report.work.samples == 2000
     assert report.trained.model_name == "my net"
     assert report.emissions.country_iso_code == "FRA"
@@ -72,6 +76,46 @@ def test_an_interrupted_training_is_cancelled(steady):
     with pytest.raises(KeyboardInterrupt), run:
         raise KeyboardInterrupt
     assert run.report.status == "cancelled"
+
+
+@pytest.mark.parametrize(("code", "status"), [(None, "succeeded"), (0, "succeeded"), (3, "failed")])
+def test_an_exit_ends_it_as_its_code_says(steady, code, status):
+    run = measure("n", store=False)
+    with pytest.raises(SystemExit), run:
+        sys.exit(code)
+    assert run.report.status == status
+
+
+def test_after_its_end_nothing_more_is_taken(steady):
+    with measure("n", store=False) as run:
+        pass
+    with pytest.raises(UsageError, match="inside"), run.epoch():
+        pass
+    with pytest.raises(UsageError, match="inside"):
+        run.tell(loss=1.0)
+
+
+def test_a_module_that_is_no_module_costs_no_report(steady, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(__version__="0.9\n<b>"))
+    with measure("n", store=False) as run:
+        pass
+    assert "jax 0.9<b>" in run.report.environment.execution["framework"]
+
+
+def test_a_forked_child_does_not_keep_the_host(steady):
+    with measure("n", store=False):
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        with measure("m", store=False) as run:
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert run.report.status == "succeeded"
 
 
 def test_phases_follow_one_another(steady):
@@ -126,6 +170,71 @@ def test_an_accuracy_in_per_cent_is_told_and_left_out(steady):
         facts.accuracy = 97.5
         time.sleep(0.01)
     assert run.report.quality.test_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loss", "x"),
+        ("loss", 10**400),
+        ("loss", 1j),
+        ("loss", np.zeros(3)),
+        ("samples", "x"),
+        ("samples", -1),
+        ("samples", 2.5),
+        ("samples", 1e300),
+        ("samples", 10**400),
+    ],
+)
+def test_an_odd_value_is_told_and_left_out(steady, name, value):
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        measure("n", store=False) as run,
+        run.epoch() as facts,
+    ):
+        setattr(facts, name, value)
+    assert run.report.work.samples == 0
+    assert run._posted.problems() == ()
+
+
+class _UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def test_an_error_without_words_is_the_one_that_goes_on(steady):
+    run = measure("n", store=False)
+    with pytest.raises(_UnspeakableError), run:
+        raise _UnspeakableError
+    assert run._posted.ended.error.message == "_UnspeakableError"
+
+
+def test_ctrl_c_at_the_end_waits_until_the_report_is_there(steady, monkeypatch):
+    run = measure("n", store=False)
+    account = module.account
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return account(*arguments)
+
+    monkeypatch.setattr(module, "account", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), run:
+        pass
+    assert (run.report.status, signal.getsignal(signal.SIGINT)) == ("succeeded", before)
+
+
+@pytest.mark.parametrize("answer", ["[1, 2]", '"hello"', "{}", "null"])
+def test_what_is_no_trainwatt_keeps_no_report(steady, serving, answer):
+    async def app(scope, receive, send):
+        assert scope["type"] in {"http", "lifespan"}
+        if scope["type"] == "http":
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.encode()})
+
+    with serving(app) as url, pytest.raises(UnavailableError), measure("n", url=url):
+        pytest.fail("it began")
 
 
 def test_a_loss_that_is_no_number_is_left_out(steady):

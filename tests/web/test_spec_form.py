@@ -85,6 +85,7 @@ def test_the_form_has_every_field_of_a_spec_that_a_person_types():
     typed = set(leaves(JobSpec)) - {
         "architecture",  # a document
         "dataset.uploaded",  # the service's own
+        "experiment_id",
         "dataset.shape",  # of synthetic data
         "dataset.classes",
     }

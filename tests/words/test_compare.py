@@ -76,7 +76,7 @@ OTHERS = tuple(Scenario(name=f"CPU by {n}", ratio=1.1) for n in range(4))
         (
             {},
             "B used 0.800 times the energy of A (0.700 to 0.900 under each of 45 ways to know it): "
-            "B used less, whatever is assumed.",
+            "B used less in all of them.",
         ),
         (
             {"high": 1.1, "holds": "in_some", "agreeing": 41, "against": OTHERS},
@@ -135,16 +135,19 @@ def test_specs_are_told_field_by_field(compared):
         ({"host": "h2"}, "different hosts"),
         ({"cpu": MODELLED}, "different methods"),
         ({"status": JobStatus.TIMED_OUT}, "per sample, not totals"),
+        ({"batch_size": 64, "seed": 3}, "The trainings differ in batch size."),
     ],
 )
 def test_what_they_do_not_share_is_said(compared, other, says):
     alike = caveats([compared("A", 100.0), compared("B", 110.0)])
-    assert len(alike) == 1
-    assert "repeat them" in alike[0]
+    assert len(alike) == 2
+    assert "same factor for all" in alike[0] and "repeat them" in alike[1]
     said = caveats([compared("A", 100.0), compared("B", 110.0, **other)])
     assert any(says in text for text in said)
 
 
 def test_without_a_sensor_it_compares_durations(compared):
     said = caveats([compared("A", 100.0, cpu=MODELLED), compared("B", 110.0, cpu=MODELLED)])
-    assert any("compares durations" in text for text in said)
+    assert any("compares durations more than powers" in text for text in said)
+    said = caveats([compared("A", 100.0, cpu=MODELLED), compared("B", 100.0, cpu=MODELLED)])
+    assert any("this compares durations." in text for text in said)

@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from app.api.routes import catalogue, comparisons, datasets, events, exports, jobs, reports, state
+from app.api.routes import (
+    catalogue,
+    comparisons,
+    datasets,
+    events,
+    experiments,
+    exports,
+    jobs,
+    reports,
+    state,
+)
 
 router = APIRouter()
-for room in (jobs, events, reports, exports, comparisons, datasets, catalogue, state):
+for room in (jobs, events, reports, exports, experiments, comparisons, datasets, catalogue, state):
     router.include_router(room.router)

@@ -1,5 +1,6 @@
 """What a job leaves behind: its report, and the readings that it is computed from."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -30,16 +31,20 @@ from app.api.routes.requests import (
 )
 from app.api.routes.views import ReportPageView
 from app.api.tables import csv_chunks
-from app.api.validation import json_object, validated
+from app.api.validation import json_object, shown, validated
+from app.domain.errors import FieldError, SpecError
 from app.domain.evaluation import Evaluation
-from app.domain.posted import PostedReport
-from app.domain.readings import Readings
+from app.domain.posted import MOST_READINGS, PostedReport
+from app.domain.readings import Reading, Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.reports import EnergyReport
 
 MAX_ROWS = 10_000
 JSON_ROWS = 50
 MAX_POSTED_BYTES = 16 * 2**20
+# Of a body: each reading has two objects and under thirty values. Looked at before it is parsed.
+MOST_OBJECTS, MOST_VALUES = 5 * MOST_READINGS, 60 * MOST_READINGS
+_one_at_a_time = asyncio.Semaphore(1)  # reading one takes seconds and hundreds of MB
 JOB_REPORT = re.compile(r"/v1/jobs/([A-Za-z0-9_-]{1,64})/report")
 JSON, CSV = "application/json", "text/csv"
 FORMATS = {"json": JSON, "csv": CSV, "parquet": parquet.MEDIA_TYPE}
@@ -175,7 +180,32 @@ async def list_reports(
 async def _posted(request: Request) -> PostedReport:
     """What the body holds, read in a thread: it may be long."""
     received = await body(request, MAX_POSTED_BYTES, "report")
-    return await run_in_threadpool(lambda: validated(PostedReport, json_object(received)))
+    async with _one_at_a_time:
+        return await run_in_threadpool(_read, received)
+
+
+def _read(received: bytes) -> PostedReport:
+    """One reading after the other, up to the first that does not hold.
+
+    Raises:
+        SpecError: a field does not hold.
+    """
+    if received.count(b"{") > MOST_OBJECTS or received.count(b",") > MOST_VALUES:
+        expected = f"a report of 2 to {MOST_READINGS:,} readings"
+        raise SpecError(FieldError(field="body", expected=expected, received="more values"))
+    given = json_object(received)
+    readings = given.get("readings")
+    items = readings.get("readings") if isinstance(readings, dict) else None
+    if not isinstance(items, list) or len(items) > MOST_READINGS:
+        count = len(items) if isinstance(items, list) else shown(items)
+        expected = f"a list of 2 to {MOST_READINGS:,} readings"
+        raise SpecError(FieldError(field="readings.readings", expected=expected, received=count))
+    for place, item in enumerate(items):
+        try:
+            validated(Reading, item)
+        except SpecError as error:
+            raise error.within(f"readings.readings[{place}]") from error
+    return validated(PostedReport, given)
 
 
 @router.post(

@@ -34,6 +34,10 @@ class JobFilterQuery(Query):
         Field(pattern=r"^[A-Za-z0-9._-]{1,64}:[^\x00]{0,256}$", description="key:value"),
     ] = None
 
+    experiment: Annotated[
+        str | None, Field(max_length=64, pattern=TEXT, description="its identifier")
+    ] = None
+
     def meant(self) -> JobFilter:
         """The filter that these parameters describe."""
         tag = self.tag.split(":", 1) if self.tag else None
@@ -42,6 +46,7 @@ class JobFilterQuery(Query):
             model_type=self.model_type,
             host=self.host,
             tag=(tag[0], tag[1]) if tag else None,
+            experiment=self.experiment,
         )
 
 

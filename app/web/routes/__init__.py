@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.web.routes import assets, compare, hosts, job, jobs, overview, submit
+from app.web.routes import assets, compare, experiments, hosts, job, jobs, overview, submit
 
 router = APIRouter(include_in_schema=False)
-for room in (overview, submit, jobs, job, compare, hosts, assets):
+for room in (overview, submit, jobs, job, compare, experiments, hosts, assets):
     router.include_router(room.router)

@@ -20,6 +20,9 @@ from app.web.forms import filled, refuse_foreign
 from app.web.pages import page
 from app.web.snippets import snippets
 
+MOST_PHASES = 300  # that a page lists
+MOST_EPOCHS = 500  # that a chart has a point for
+
 router = APIRouter()
 
 
@@ -45,6 +48,7 @@ async def job(request: Request, service: Serving, job_id: JobId) -> Response:
         wrong=wrong,
         sets=list(SETS),
         formats=FORMATS,
+        phases=report.phases[:MOST_PHASES] if report else (),
         ways=_ways(request, found),
         stuck=await service.stuck(found),
     )
@@ -71,10 +75,14 @@ async def _evaluated(
     """The report with what is given; as it is stored, with the error, where that does not hold."""
     try:
         wanted = validated(EvaluationQuery, given, noun="query parameter")
-        body = await service.evaluated(job_id, Evaluation(**dict(wanted)))
-        return EnergyReport.model_validate_json(body), None
+        return await _parsed(await service.evaluated(job_id, Evaluation(**dict(wanted)))), None
     except SpecError as error:
-        return EnergyReport.model_validate_json(await service.report(job_id)), error
+        return await _parsed(await service.report(job_id)), error
+
+
+async def _parsed(body: bytes) -> EnergyReport:
+    """A report, which may be long."""
+    return await asyncio.to_thread(EnergyReport.model_validate_json, body)
 
 
 def _charts(report: EnergyReport) -> dict[str, object]:
@@ -90,6 +98,7 @@ def _charts(report: EnergyReport) -> dict[str, object]:
     if series.t_s:
         drawn["power"] = charts.power(series.t_s, watts, report.duration_s)
     trained = [phase for phase in report.phases if phase.name == "epoch"]
+    trained = trained[:: -(-len(trained) // MOST_EPOCHS) or 1]
     checked = {p.index: p for p in report.phases if p.name == "validation"}
     tested = [checked.get(phase.index) for phase in trained]
     losses = {

@@ -111,4 +111,29 @@ function follow(place) {
   if (charts) looked = 0;
 }
 
+function followExperiment(place) {
+  const says = place.querySelector("[data-says]");
+  const events = new EventSource(`/v1/experiments/${place.dataset.experiment}/events`);
+  events.addEventListener("experiment", async (event) => {
+    if (JSON.parse(event.data).ended) {
+      events.close();
+      location.reload();
+      return;
+    }
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const name of ["[data-says]", "[data-result]"]) {
+        place.querySelector(name).replaceChildren(...fresh.querySelector(name).childNodes);
+      }
+    } catch {
+      // the service is away: the stream says so, and the next event follows
+    }
+  });
+  events.onerror = () => {
+    says.textContent = "The connection is lost; trying again";
+  };
+}
+
 document.querySelectorAll("[data-job]").forEach(follow);
+document.querySelectorAll("[data-experiment]").forEach(followExperiment);

@@ -37,7 +37,7 @@ def test_the_verdict_with_its_figures_and_sentences(client, twice):
     assert found.cancels and found.agreeing == found.scenarios > 1
     assert found.sets["codecarbon"] == pytest.approx(0.5)
     assert set(found.sets) == {"codecarbon", "specpower"}
-    assert found.sentences[0].endswith("B used less, whatever is assumed.")
+    assert found.sentences[0].endswith("B used less in all of them.")
     assert found.sentences[-1].startswith("One run each does not show")
 
 

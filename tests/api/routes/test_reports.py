@@ -295,7 +295,8 @@ async def test_a_report_that_is_sent_is_a_job_as_any_other(real, make_posted):
     [
         ({"training": {"name": 3}}, "training.name"),
         ({"training": {"name": "n", "model_type": "cnn"}}, "training.model_type"),
-        ({"readings": None}, "readings"),
+        ({"readings": None}, "readings.readings"),
+        ({"readings": {"readings": [{}]}}, "readings.readings[0].t_s"),
         ({"more": 1}, "more"),
         ({"ended": {"status": "running"}}, "ended.status"),
     ],
@@ -313,3 +314,40 @@ async def test_a_report_that_is_too_long_is_refused(real, monkeypatch):
     answer = await real.post("/v1/reports", json={"training": "x" * 2**20})
     assert answer.status_code == 413
     assert "1 MiB" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("readings", [{}, None, {"readings": None}, {"readings": "x"}, [], 7])
+async def test_readings_of_no_shape_are_refused(real, make_posted, readings):
+    body = json.loads(make_posted().model_dump_json()) | {"readings": readings}
+    answer = await real.post("/v1/reports", json=body)
+    assert answer.status_code == 422
+    assert "a list of 2 to 50,000" in answer.json()["errors"][0]["expected"]
+
+
+@pytest.mark.parametrize("item", [b"{}", b"1", b"[]"])
+async def test_more_than_any_training_has_is_refused_before_it_is_parsed(real, monkeypatch, item):
+    def never(_):
+        pytest.fail("it was parsed")
+
+    monkeypatch.setattr("app.api.routes.reports.json_object", never)
+    many = b",".join([item] * 4_000_000)
+    body = b'{"training": {"name": "n"}, "readings": {"readings": [' + many + b"]}}"
+    headers = {"Content-Type": "application/json"}
+    answer = await real.post("/v1/reports", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body"
+
+
+async def test_evaluated_again_it_still_says_its_framework(real, make_posted):
+    posted = make_posted(framework="torch 2.9.1")
+    await real.post("/v1/reports", json=posted.model_dump(mode="json"))
+    answer = await real.get(f"/v1/jobs/{posted.job_id}/report?pue=1.5")
+    assert answer.json()["environment"]["execution"] == {"framework": "torch 2.9.1"}
+
+
+async def test_the_table_of_reports_stays_whole_as_parquet(real, make_posted):
+    posted = make_posted(flops_per_sample=2 * 10**15, parameters=10**18)
+    answer = await real.post("/v1/reports", json=posted.model_dump(mode="json"))
+    assert answer.status_code == 201
+    table = await real.get("/v1/reports?format=parquet")
+    assert pq.read_table(io.BytesIO(table.content))["flops"].to_pylist() == [8 * 10**18]

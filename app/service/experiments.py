@@ -1,0 +1,147 @@
+"""Experiments as users ask for them: checked whole, made in one transaction, shown, cancelled."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.analysis.experiments import result
+from app.domain.errors import FieldError, SpecError, StateError
+from app.domain.experiments import Experiment, ExperimentResult, ExperimentSpec, Variant, label
+from app.domain.specs import JobSpec
+from app.service.jobs import Jobs
+from app.words.experiments import sentences
+
+if TYPE_CHECKING:
+    from app.storage.store import ExperimentPage, Placed
+
+Given = tuple[str, JobSpec]  # where a variant stands in the body, and its job spec
+
+
+class Experiments(Jobs):
+    """The experiments. Every method may raise UnavailableError."""
+
+    async def create_experiment(self, spec: ExperimentSpec, placed: Sequence[Given]) -> Experiment:
+        """Queue every repeat of every variant, or nothing.
+
+        Args:
+            spec: what was asked for.
+            placed: the job spec of each variant, and where it stands.
+
+        Raises:
+            SpecError: a variant cannot be honoured, two are the same, or there are too many jobs.
+            QueueFullError: the queue has no room for all of them.
+        """
+        self._check_count(spec, len(placed))
+        resolved = [await self._variant(place, one) for place, one in placed]
+        changes = spec.changes()
+        variants = [
+            Variant(number=number, label=label(changed), spec_sha256=one.sha256())
+            for number, (changed, one) in enumerate(zip(changes, resolved, strict=True))
+        ]
+        _refuse_twins([place for place, _ in placed], variants)
+        return await self._store.add_experiment(
+            spec, variants, _jobs(spec, resolved), max_queued=self._settings.max_queued_jobs
+        )
+
+    def _check_count(self, spec: ExperimentSpec, variants: int) -> None:
+        count, most = variants * spec.most, self._settings.max_experiment_jobs
+        if count > most:
+            expected = (
+                f"at most {most} jobs in all (TRAINWATT_MAX_EXPERIMENT_JOBS): fewer variants or "
+                "repeats"
+            )
+            received = f"{variants} variants, {spec.most} repeats each: {count} jobs"
+            raise SpecError(FieldError(field="repeats", expected=expected, received=received))
+
+    async def _variant(self, place: str, spec: JobSpec) -> JobSpec:
+        try:
+            resolved = await self._resolved(spec)
+            await self._check(resolved)
+        except SpecError as error:
+            raise error.within(place) from error
+        return resolved
+
+    async def experiment(self, experiment_id: str) -> Experiment:
+        """The experiment; NotFoundError where there is none."""
+        return await self._store.experiment(experiment_id)
+
+    async def experiment_result(self, experiment: Experiment) -> ExperimentResult:
+        """What is known of it so far, with its sentences."""
+        runs = await self._store.runs(experiment.id)
+        spec, variants = experiment.spec, experiment.variants
+        found = await asyncio.to_thread(result, spec, variants, runs)
+        rows = [run.row for run in runs if run.row]
+        said = tuple(sentences(spec, found, rows))
+        return found.model_copy(update={"sentences": said})
+
+    async def list_experiments(
+        self, *, limit: int = 50, cursor: str | None = None
+    ) -> "ExperimentPage":
+        """A page of experiments, newest first; SpecError where the cursor is none of ours."""
+        return await self._store.list_experiments(limit=limit, cursor=cursor)
+
+    async def cancel_experiment(self, experiment_id: str) -> Experiment:
+        """End an experiment: its waiting jobs at once, the running one by its worker.
+
+        Raises:
+            NotFoundError: there is no such experiment.
+            StateError: it has ended.
+        """
+        seen = await self._store.experiment(experiment_id)
+        if not await self._store.end_experiment(experiment_id, "cancelled"):
+            ended = (await self._store.experiment(experiment_id)).ended
+            message = f"Experiment {seen.id} has ended already ({ended})."
+            raise StateError(message, status=str(ended))
+        for job_id in await self._store.unfinished(experiment_id):
+            with contextlib.suppress(StateError):  # it ended meanwhile
+                await self.cancel(job_id)
+        return await self._store.experiment(experiment_id)
+
+
+def _refuse_twins(places: Sequence[str], variants: Sequence[Variant]) -> None:
+    """Two variants that are the same training would be compared with themselves.
+
+    Raises:
+        SpecError: there are two.
+    """
+    seen: dict[str, str] = {}
+    for place, variant in zip(places, variants, strict=True):
+        if twin := seen.get(variant.spec_sha256):
+            expected = f"another training than {twin}"
+            raise SpecError(FieldError(field=place, expected=expected, received=variant.label))
+        seen[variant.spec_sha256] = place
+
+
+def _jobs(spec: ExperimentSpec, resolved: Sequence[JobSpec]) -> list["Placed"]:
+    """Every job in the order in which they are queued."""
+    from app.storage.store import Placed
+
+    chance = random.Random(spec.order_seed)  # noqa: S311 -- no secret
+    changes = spec.changes()
+    order: list[tuple[int, int]] = []
+    for block in range(spec.most):
+        numbers = list(range(len(resolved)))
+        if spec.order == "blocks":
+            chance.shuffle(numbers)
+        order += [(block, number) for number in numbers]
+    if spec.order == "sequential":
+        order.sort(key=lambda place: place[1])
+    return [
+        Placed(
+            spec=_seeded(resolved[number], block, varies="seed" not in changes[number])
+            if spec.vary_seed
+            else resolved[number],
+            variant=number,
+            block=block,
+        )
+        for block, number in order
+    ]
+
+
+def _seeded(spec: JobSpec, block: int, *, varies: bool) -> JobSpec:
+    """The spec with the block's seed, unless the variant has one of its own."""
+    if not varies:
+        return spec
+    return spec.model_copy(update={"seed": (spec.seed + block) % 2**31})
