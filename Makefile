@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo serve test test-browser test-container test-hazards check format docs docs-reference \
+.PHONY: demo serve test test-browser test-container test-hazards check format docs docs-reference docs-images \
 	lock bench bench-faults clean
 
 demo: .venv/.run                ## one measured training from nothing, then everything is stopped
@@ -19,6 +19,9 @@ test: .venv/.dev                ## the tests that need Python alone
 
 test-browser: .venv/.dev        ## the pages in the installed Chromium
 	$(BIN)/python -m pytest -m browser tests/browser
+
+docs-images: .venv/.dev         ## the pictures in docs/, taken by the browser's tests
+	TRAINWATT_SCREENSHOTS=docs/images $(BIN)/python -m pytest -m browser tests/browser/test_pages.py
 
 test-container:                 ## the image and the compose stack, on a Docker engine if there is one
 	$(PYTHON) tests/container/check.py

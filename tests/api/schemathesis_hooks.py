@@ -1,6 +1,7 @@
 """Loaded by Schemathesis: what exists, bodies that hold, and no request that waits for a worker."""
 
 import base64
+import functools
 import json
 import os
 import re
@@ -14,13 +15,31 @@ JOBS = json.loads(os.environ["TRAINWATT_TEST_JOBS"])  # of each kind one, with a
 EVENTS = "/v1/jobs/{job_id}/events"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 NPZ = base64.b64decode(os.environ["TRAINWATT_TEST_NPZ"])  # a sound data set: chance makes none
+REPORT = json.loads(os.environ["TRAINWATT_TEST_REPORT"])  # a whole one: chance makes none
 DELETED: set[str] = set()
 MEDIA = {"Content-Type": "application/octet-stream"}
+
+
+def _often(given):
+    """True for about half of what is generated."""
+    return sum(repr(given).encode()) % 2
+
+
+@functools.cache
+def _experiment():
+    """One that has ended, so that its events end."""
+    spec = {"base": {"model_type": "cnn", "size": "tiny"}, "variants": [{}], "repeats": 1}
+    made = requests.post(f"{URL}/v1/experiments", json=spec, headers=BEARER, timeout=30).json()
+    requests.post(f"{URL}{made['links']['self']}/cancel", headers=BEARER, timeout=30)
+    return made["id"]
 
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
     """Half of the identifiers are of jobs that there are: chance alone finds none."""
+    name = (path_parameters or {}).get("experiment_id")
+    if isinstance(name, str) and len(name) % 2:
+        return path_parameters | {"experiment_id": _experiment()}
     job_id = (path_parameters or {}).get("job_id")
     if isinstance(job_id, str) and len(job_id) % 2:
         return path_parameters | {"job_id": JOBS[sum(job_id.encode()) % len(JOBS)]}
@@ -36,6 +55,12 @@ def before_call(context, case, kwargs):
     if case.path == EVENTS and case.method.upper() == "GET":
         job = case.formatted_path.removesuffix("/events")
         requests.post(f"{URL}{job}/cancel", headers=BEARER, timeout=30)
+    if case.path == "/v1/reports" and case.method.upper() == "POST" and _often(case.body):
+        case.body = REPORT
+    if case.path == "/v1/compare" and case.query and set(case.query) == {"a", "b"}:
+        posted = requests.post(f"{URL}/v1/reports", json=REPORT, headers=BEARER, timeout=30)
+        if _often(case.query):
+            case.query |= {"a": JOBS[0], "b": posted.json()["job_id"]}
     if case.path == "/v1/datasets" and case.method.upper() == "POST" and len(case.body or b"") % 2:
         case.body = NPZ
     if case.path == "/v1/datasets/{name}" and sum(case.formatted_path.encode()) % 2:

@@ -27,8 +27,8 @@ from app.storage.store import Store
 from app.workloads import catalogue
 
 HERE = Path(__file__).parent
-BUDGET_S = 90  # for generated requests; the examples and the edges of each field come on top
-LIMIT_S = 180
+BUDGET_S = 120  # for generated requests; the examples and the edges of each field come on top
+LIMIT_S = 240
 KEY = "a-key-for-this-test"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -75,7 +75,7 @@ async def _end(store, job_id, host):
 
 
 @pytest.mark.slow
-def test_the_whole_description(jobs, database_url, serving, tmp_path):
+def test_the_whole_description(jobs, database_url, serving, tmp_path, make_posted):
     @asynccontextmanager
     async def open_service():
         store = await Store.open(database_url)
@@ -108,6 +108,7 @@ def test_the_whole_description(jobs, database_url, serving, tmp_path):
                 "TRAINWATT_TEST_URL": url,
                 "TRAINWATT_TEST_KEY": KEY,
                 "TRAINWATT_TEST_JOBS": json.dumps(jobs),
+                "TRAINWATT_TEST_REPORT": make_posted().model_dump_json(),
                 "TRAINWATT_TEST_NPZ": base64.b64encode(_npz()).decode(),
             },
             capture_output=True,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,17 @@ class Site:
         job = self.service.until(job_id, lambda job: job["finished_at"])
         assert job["status"] == "succeeded", job
         return job_id
+
+    def experiment(self, spec) -> str:
+        """The identifier of an experiment that has ended."""
+        made = self.service.http.post("/v1/experiments", json=spec).raise_for_status().json()
+        here = made["links"]["self"]
+        deadline_s = time.monotonic() + PATIENCE_MS / 1000
+        while not (found := self.service.http.get(here).json())["ended"]:
+            assert time.monotonic() < deadline_s, found
+            time.sleep(0.2)
+        assert found["ended"] == "complete", found
+        return made["id"]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from tests.browser.conftest import inaccessible, picture
 pytestmark = pytest.mark.browser
 
 SMALL = {"model_type": "cnn", "size": "tiny", "epochs": 3, "dataset": {"name": "digits"}}
+PICTURED = ("overview", "submit", "jobs", "job", "compare", "experiment", "hosts")
 MARKUP = "<script>window.pwned = 1; alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -19,9 +20,24 @@ def jobs(site):
 
 
 @pytest.fixture(scope="module")
-def paths(jobs):
+def experiment(site):
+    """One that has ended: three variants, twice each."""
+    base = {"model_type": "cnn", "size": "tiny", "dataset": {"name": "digits"}}
+    spec = {
+        "name": "batch size",
+        "base": base,
+        "vary": {"batch_size": [16, 32, 128]},
+        "repeats": 2,
+    }
+    return site.experiment(spec)
+
+
+@pytest.fixture(scope="module")
+def paths(jobs, experiment):
     one, two = jobs
     return {
+        "experiments": "/experiments",
+        "experiment": f"/experiments/{experiment}",
         "overview": "/",
         "submit": "/submit",
         "jobs": "/jobs",
@@ -38,8 +54,8 @@ def test_every_page_is_whole(site, paths, width, scheme):
     page, seen = site.page(width, color_scheme=scheme)
     for name, path in paths.items():
         page.goto(path)
-        if (width, scheme) in ((1280, "light"), (390, "dark")):
-            picture(page, f"{name}-{width}-{scheme}")
+        if (width, scheme, name) in [(1280, "light", shown) for shown in PICTURED]:
+            picture(page, name)
         assert inaccessible(page) == [], (name, width, scheme)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert over <= 0, f"{name} is {over} px wider than {width} px"
