@@ -7,6 +7,7 @@ from bench import (
     demo,
     determinism,
     events,
+    experiments,
     fit,
     idle,
     instrument,
@@ -23,6 +24,7 @@ from bench.record import write
 BENCHES = {
     "latency": latency.run,
     "events": events.run,
+    "experiments": experiments.run,
     "fit": fit.run,
     "instrument": instrument.run,
     "sensors": sensors.run,

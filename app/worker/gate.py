@@ -30,11 +30,8 @@ async def host_gate(path: Path, on_wait: Callable[[], None] = _nothing) -> Async
     """
     descriptor = _open(path)
     try:
-        await asyncio.sleep(max(0.0, _may_take_again_s - time.monotonic()))
-        if not try_lock(descriptor):
-            on_wait()
-            while not try_lock(descriptor):
-                await asyncio.sleep(POLL_S)
+        for pause_s in _pauses(descriptor, on_wait):
+            await asyncio.sleep(pause_s)
         yield
     finally:
         _give_way(descriptor)
@@ -53,14 +50,20 @@ def host_taken(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[N
     """
     descriptor = _open(path)
     try:
-        time.sleep(max(0.0, _may_take_again_s - time.monotonic()))
-        if not try_lock(descriptor):
-            on_wait()
-            while not try_lock(descriptor):
-                time.sleep(POLL_S)
+        for pause_s in _pauses(descriptor, on_wait):
+            time.sleep(pause_s)
         yield
     finally:
         _give_way(descriptor)
+
+
+def _pauses(descriptor: int, on_wait: Callable[[], None]) -> Iterator[float]:
+    """Seconds to wait, one pause after the other, until the lock is ours."""
+    yield max(0.0, _may_take_again_s - time.monotonic())
+    if not try_lock(descriptor):
+        on_wait()
+        while not try_lock(descriptor):
+            yield POLL_S
 
 
 _may_take_again_s = 0.0  # of the monotonic clock: who waits looks every `POLL_S` seconds
