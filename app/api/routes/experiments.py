@@ -139,9 +139,14 @@ async def create_experiment(service: Serving, asked: Annotated[Asked, Depends(_a
 async def list_experiments(
     service: Serving, wanted: Annotated[ExperimentQuery, Depends(_experiment_query)]
 ) -> Response:
-    """Experiments, newest first, a page at a time, without their results."""
+    """Experiments, newest first, a page at a time, without their results.
+
+    `spec.base.architecture` is null here, as in the list of jobs.
+    """
     page = await service.list_experiments(limit=wanted.limit, cursor=wanted.cursor)
     items = [experiment.public() for experiment in page.items]
+    for item in items:
+        item["spec"]["base"]["architecture"] = None
     return JSONResponse({"items": items, "next_cursor": page.next_cursor})
 
 

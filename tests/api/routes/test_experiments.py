@@ -1,6 +1,7 @@
 """Experiments over HTTP: what is taken, what is refused with its field, events, cancel."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -69,6 +70,16 @@ async def test_what_does_not_hold_is_refused_with_its_field(real, change, field)
     assert any(name.startswith(field) for name in fields), fields
     assert (await real.get("/v1/experiments")).json()["items"] == []
     assert (await real.get("/v1/jobs")).json()["items"] == []
+
+
+async def test_a_list_leaves_out_what_may_be_a_megabyte_an_experiment(real):
+    file = Path(__file__).parents[2] / "workloads" / "own_cnn.json"
+    base = {"model_type": "keras", "architecture": json.loads(file.read_text())}
+    made = await real.post("/v1/experiments", json={"base": base, "variants": [{}], "repeats": 1})
+    assert made.status_code == 202, made.text
+    assert made.json()["spec"]["base"]["architecture"] == base["architecture"]
+    (listed,) = (await real.get("/v1/experiments")).json()["items"]
+    assert listed["spec"]["base"]["architecture"] is None
 
 
 @pytest.mark.parametrize("path", ["", "/cancel", "/events"])
