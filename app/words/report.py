@@ -129,8 +129,8 @@ def _plain(value: float | int | bool | str) -> str:
 
 
 def _setup_share(report: EnergyReport) -> float:
-    """What loading, building and tracing took of the energy; 0 where no epoch was told apart."""
-    if all(part.name is Phase.SETUP for part in report.phases):
+    """What loading, building and tracing took of the energy; 0 where a script told no epoch."""
+    if told(report) and all(part.name is not Phase.EPOCH for part in report.phases):
         return 0.0
     setup = sum(part.energy_j or 0 for part in report.phases if part.name is Phase.SETUP)
     return setup / report.energy.total_j if report.energy.total_j else 0.0

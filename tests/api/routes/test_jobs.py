@@ -63,6 +63,7 @@ async def test_submit_takes_the_whole_spec_of_the_contract(client):
             "intensity_g_per_kwh": None,
             "pue": 1.2,
         },
+        "experiment_id": None,
     }
     answer = await client.post("/v1/jobs", json=spec)
     assert answer.status_code == 202, answer.text
@@ -101,7 +102,7 @@ async def test_list_without_filters_asks_for_fifty(client, memory):
     ("query", "field", "expected"),
     [
         ("wait=30", "wait", "no such query parameter"),
-        ("experiment=e1", "experiment", "no such query parameter"),
+        ("experimental=e1", "experimental", "no such query parameter (did you mean experiment?)"),
         ("stauts=queued", "stauts", "no such query parameter (did you mean status?)"),
         ("limit=0", "limit", "an integer ≥ 1 and ≤ 500"),
         ("limit=x", "limit", "an integer ≥ 1 and ≤ 500"),
