@@ -64,7 +64,7 @@ def run(watts, epochs, step_s=2.0):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(data_dir=tmp_path, host_name="h1")
+    return Settings(data_dir=tmp_path, host_name="h1", max_queued_jobs=50)
 
 
 @pytest.fixture
