@@ -8,6 +8,7 @@ from app.domain.readings import Method
 from app.domain.reports import Component, EnergyReport
 
 Figures = dict[str, float]  # joules of a component by the name of the way
+PARTS = ("cpu", "gpu", "ram")
 NOTHING: Figures = {"": 0.0}  # of a component that does not exist
 
 
@@ -21,7 +22,7 @@ def named(reports: Sequence[EnergyReport]) -> dict[str, Sequence[float]] | None:
     if len(places) != 1 or None in places:
         return None
     by_component = []
-    for part in ("cpu", "gpu", "ram"):
+    for part in PARTS:
         ways = [figures(getattr(report.energy, part)) for report in reports]
         first = ways[0]
         if first is None or any(way is None or way.keys() != first.keys() for way in ways):
@@ -29,7 +30,8 @@ def named(reports: Sequence[EnergyReport]) -> dict[str, Sequence[float]] | None:
         by_component.append([(name, [way[name] for way in ways if way]) for name in first])
     found: dict[str, Sequence[float]] = {}
     for chosen in itertools.product(*by_component):
-        name = ", ".join(f"{part} by {way}" for part, (way, _) in _parts(chosen) if way)
+        ways_named = zip(PARTS, (way for way, _ in chosen), strict=True)
+        name = ", ".join(f"{part.upper()} by {way}" for part, way in ways_named if way)
         found[name] = [math.fsum(values) for values in zip(*(v for _, v in chosen), strict=True)]
     return found
 
@@ -41,12 +43,6 @@ def _place(report: EnergyReport) -> tuple[object, ...] | None:
         return None
     told = tuple(sorted(report.assumptions.overrides.items()))
     return here.host, here.cpu_model, here.logical_cpus, here.gpus, here.codecarbon, told
-
-
-def _parts(
-    chosen: Sequence[tuple[str, Sequence[float]]],
-) -> list[tuple[str, tuple[str, Sequence[float]]]]:
-    return list(zip(("CPU", "GPU", "RAM"), chosen, strict=True))
 
 
 def figures(component: Component) -> Figures | None:

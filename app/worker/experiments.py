@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from app.accounting.report import empty_report
 from app.analysis.experiments import enough
-from app.domain.errors import StateError
+from app.domain.errors import StateError, UnavailableError
 from app.domain.experiments import Ended
 from app.domain.jobs import Job, JobError, JobStatus
 from app.domain.reports import AttemptEnergy, EnergyReport
@@ -27,8 +27,21 @@ WHY: dict[Ended, str] = {
 async def settle(bench: Bench, experiment_id: str) -> None:
     """End an experiment where it is time, and cancel what waits of one that has ended.
 
-    Safe when several workers do so at once, and when one of them did half of it.
+    Safe when several workers do so at once, and when one of them did half of it. One that cannot be
+    judged, as of another release, is left as it is: it must not end the worker.
+
+    Raises:
+        UnavailableError: the database does not answer.
     """
+    try:
+        await _settle(bench, experiment_id)
+    except UnavailableError:
+        raise
+    except Exception:
+        logger.exception("experiment %s cannot be judged and goes on", experiment_id)
+
+
+async def _settle(bench: Bench, experiment_id: str) -> None:
     store = bench.store
     experiment = await store.experiment(experiment_id)
     ended = experiment.ended

@@ -39,15 +39,7 @@ async def host_gate(path: Path, on_wait: Callable[[], None] = _nothing) -> Async
 
 @contextmanager
 def host_taken(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[None]:
-    """The same for a program that has no event loop.
-
-    Args:
-        path: the lock file.
-        on_wait: called once where another one measures.
-
-    Raises:
-        UsageError: the lock file cannot be opened; the text says what to do.
-    """
+    """The same for a program that has no event loop; arguments and errors as `host_gate`."""
     descriptor = _open(path)
     try:
         for pause_s in _pauses(descriptor, on_wait):

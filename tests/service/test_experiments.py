@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.errors import NotFoundError, QueueFullError, SpecError, StateError
+from app.domain.errors import (
+    NotFoundError,
+    QueueFullError,
+    SpecError,
+    StateError,
+    UnavailableError,
+)
 from app.domain.experiments import ExperimentSpec
 from app.domain.jobs import JobFilter, JobStatus
 from app.domain.readings import HostFacts
@@ -183,6 +189,28 @@ async def test_what_a_lost_worker_left_is_settled_by_the_sweep(
     assert (await service.experiment(over.id)).ended == "complete"
     assert (await service.experiment(half.id)).jobs == {"cancelled": 4}
     assert await store.unsettled() == ()
+
+
+async def test_one_that_cannot_be_judged_ends_no_worker_but_a_lost_database_does(
+    store, service, create, bench, finish_job, monkeypatch, caplog
+):
+    made = await create(repeats=1)
+    for job in await _jobs(store, made):
+        await finish_job(store, job.id)
+
+    def fails(error):
+        def judged(*_):
+            raise error
+
+        monkeypatch.setattr("app.worker.experiments.enough", judged)
+
+    fails(ValueError("of another release"))
+    await settle_all(bench)
+    assert "cannot be judged" in caplog.text
+    assert (await service.experiment(made.id)).ended is None
+    fails(UnavailableError("away"))
+    with pytest.raises(UnavailableError):
+        await settle_all(bench)
 
 
 async def test_cancelled_it_ends_at_once_and_only_once(store, service, create):
