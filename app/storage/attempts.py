@@ -65,8 +65,23 @@ class _Kept:
 class AttemptRecords(Database):
     """The attempts; nothing is written of one that was fenced."""
 
-    async def claim(self, job_id: str, host: str, stage: Stage = Stage.STARTING) -> Job | None:
-        """Take a waiting job: it runs, and its attempt is one more; null if it does not wait."""
+    async def claim(
+        self,
+        job_id: str,
+        host: str,
+        stage: Stage = Stage.STARTING,
+        *,
+        attempt: int | None = None,
+    ) -> Job | None:
+        """Take a waiting job: it runs, and its attempt is one more; null if it does not wait.
+
+        Args:
+            job_id: the job.
+            host: who takes it.
+            stage: what it does first.
+            attempt: the number that this claim makes, where an earlier try may have succeeded
+                without our knowledge: a job that this host runs in this attempt is ours.
+        """
         async with self.transaction() as connection:
             taken = await connection.execute(
                 jobs.update()
@@ -79,9 +94,11 @@ class AttemptRecords(Database):
                     started_at=sa.func.coalesce(jobs.c.started_at, sa.func.now()),
                 )
             )
-            if taken.rowcount == 0:
+            row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one_or_none()
+            if row is None:
                 return None
-            row = (await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one()
+            if taken.rowcount == 0:
+                return job_from(row) if _is_ours(row, host, attempt) else None
             await connection.execute(
                 attempts.insert().values(job_id=job_id, attempt=row.attempt, host=host)
             )
@@ -268,6 +285,10 @@ class AttemptRecords(Database):
 
 def _is(job_id: str, attempt: int) -> sa.ColumnElement[bool]:
     return sa.and_(attempts.c.job_id == job_id, attempts.c.attempt == attempt)
+
+
+def _is_ours(row: sa.Row[Any], host: str, attempt: int | None) -> bool:
+    return (row.status, row.host, row.attempt) == (JobStatus.RUNNING.value, host, attempt)
 
 
 async def _write(

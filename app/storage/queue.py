@@ -1,6 +1,7 @@
 """The queue: one task, one queue a label, and procrastinate on the same database as our rows."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -18,6 +19,12 @@ ANY = "any"  # the queue of jobs that may run on every worker
 LISTEN_AGAIN_S = 1.0
 AGAIN_S = 0.5  # until what failed for want of a database is tried again
 CONNECTION_S = 2.0  # for which a connection is waited for
+LET_GO = """
+SELECT procrastinate_finish_job_v1(id, 'failed', true) FROM (
+    SELECT id FROM procrastinate_jobs
+    WHERE worker_id = %(worker_id)s AND status = 'doing' FOR UPDATE
+) AS lost
+"""
 
 Answer = TypeVar("Answer")
 
@@ -62,9 +69,15 @@ class PatientManager(JobManager):
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """The next task, if there is one; null too where the worker stops without a database."""
-        fetch = super().fetch_job
+        fetch, tries = super().fetch_job, itertools.count()
+
+        async def once() -> Job | None:
+            if next(tries):
+                await self._let_go(worker_id)
+            return await fetch(queues=queues, worker_id=worker_id)
+
         try:
-            return await self._again(lambda: fetch(queues=queues, worker_id=worker_id))
+            return await self._again(once)
         except ConnectorException as error:
             if self.stopping and lost(error):
                 return None
@@ -79,6 +92,13 @@ class PatientManager(JobManager):
             if not isinstance(error.__cause__, psycopg.errors.RaiseException):
                 raise
             logger.warning("task %s was ended by somebody else: %s", job.id, error.__cause__)
+
+    async def _let_go(self, worker_id: int) -> None:
+        """End what the database has handed out without our knowing; the sweep makes it new tasks.
+
+        A worker of ours has one task at a time, and none in hand while it asks for the next.
+        """
+        await self.connector.execute_query_async(LET_GO, worker_id=worker_id)
 
     async def _again(self, do: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do it, again and again where the database is away."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,15 +40,20 @@ class FencedError(TrainwattError):
     """Another attempt of the job has begun: nothing more may be written by this one."""
 
 
+async def _to_nobody(_: str) -> None:
+    """Nobody else looks for jobs without a host."""
+
+
 async def run_job(
-    bench: Bench, job_id: str, claimed: Callable[[str], None] = lambda _: None
+    bench: Bench, job_id: str, announce: Callable[[str], Awaitable[None]] = _to_nobody
 ) -> None:
     """Run a job that the queue has handed out, if it still waits.
 
     Args:
         bench: what to measure with.
         job_id: the job.
-        claimed: told of the job once it is ours.
+        announce: says everywhere that this host takes the job, before it does: should our lock go
+            with the database in the next moment, nobody else may find the job without a host.
 
     Raises:
         asyncio.CancelledError: the queue took the job back (cancelled, or the worker stops); the
@@ -65,13 +71,15 @@ async def run_job(
         may_begin = await bench.idle_monitor.ready() or bench.settings.quiet_wait_s == 0
         stage = Stage.STARTING if may_begin else Stage.WAITING_FOR_QUIET
         earlier = await again(lambda: store.attempts(job_id))
-        job, cancelled = await _whole(again(lambda: store.claim(job_id, bench.host.name, stage)))
+        number = earlier[-1].attempt + 1 if earlier else 1
+        await announce(job_id)
+        claim = functools.partial(store.claim, job_id, bench.host.name, stage, attempt=number)
+        job, cancelled = await _whole(again(claim))
         if job is None:
             logger.info("job %s does not wait any more", job_id)
             if cancelled:
                 raise cancelled
             return
-        claimed(job_id)
         with about(job_id=job_id):
             await Attempt(bench, job, hold, earlier).run(cancelled)
 

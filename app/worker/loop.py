@@ -60,7 +60,8 @@ class Worker:
         self._started_at = datetime.now(UTC)
         self._ready = False
         self._job: str | None = None
-        self._news = asyncio.Event()
+        self._news = asyncio.Event()  # the job has ended
+        self._beating = asyncio.Lock()  # an older sign of life may not overtake a newer one
 
     async def run(self, url: str) -> None:
         """Work until a signal stops it or something that it needs is gone."""
@@ -115,10 +116,10 @@ class Worker:
             return
         self._running = asyncio.current_task()
         try:
-            await run_job(self._bench, job_id, self._runs)
+            await run_job(self._bench, job_id, self._announce)
         finally:
-            self._running = None
-            self._runs(None)
+            self._running = self._job = None
+            self._news.set()
 
     @contextlib.contextmanager
     def _stopped_by_signals(
@@ -149,13 +150,13 @@ class Worker:
             for number in numbers:
                 loop.remove_signal_handler(number)
 
-    def _runs(self, job_id: str | None) -> None:
-        """Say at once, and not with the next heartbeat, which job runs here."""
+    async def _announce(self, job_id: str) -> None:
+        """Have it stored which job this host takes."""
         self._job = job_id
-        self._news.set()
+        await self._watchdog.ask(self._beat)
 
     async def _beat_on(self) -> None:
-        """A sign of life every `heartbeat_s` seconds, and at once where the job has changed."""
+        """A sign of life every `heartbeat_s` seconds, and at once where a job has ended."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._bench.settings.heartbeat_s)
@@ -163,6 +164,10 @@ class Worker:
             await self._watchdog.ask(self._beat)
 
     async def _beat(self) -> None:
+        async with self._beating:
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
         now, host, meter = datetime.now(UTC), self._bench.host_now, self._bench.meter.facts
         await self._bench.store.beat(
             Host(

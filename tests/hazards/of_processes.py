@@ -81,8 +81,29 @@ HAZARDS = (
     Hazard(
         name="cancelled-while-claimed",
         file="app/worker/attempt.py",
-        old="        job, cancelled = await _whole(again(lambda: store.claim(job_id, bench.host.name, stage)))\n",
-        new="        job, cancelled = await again(lambda: store.claim(job_id, bench.host.name, stage)), None\n",
+        old="        job, cancelled = await _whole(again(claim))\n",
+        new="        job, cancelled = await again(claim), None\n",
         test="tests/worker/test_waiting.py::test_what_is_cancelled_while_it_is_claimed_is_not_forgotten",
+    ),
+    Hazard(
+        name="claim-without-an-answer",
+        file="app/worker/attempt.py",
+        old="stage, attempt=number)\n",
+        new="stage)\n",
+        test=f"{ATTEMPT}::test_a_claim_whose_answer_is_lost_is_no_lost_attempt",
+    ),
+    Hazard(
+        name="claimed-before-announced",
+        file="app/worker/attempt.py",
+        old="        await announce(job_id)\n",
+        new="",
+        test="tests/worker/test_loop.py::test_a_host_says_what_it_takes_before_it_takes_it",
+    ),
+    Hazard(
+        name="handed-out-without-an-answer",
+        file="app/storage/queue.py",
+        old="                await self._let_go(worker_id)\n",
+        new="                pass\n",
+        test="tests/storage/test_queue.py::test_what_was_handed_out_without_an_answer_is_not_forgotten",
     ),
 )

@@ -48,6 +48,20 @@ async def test_a_claim_raises_the_attempt_once(store: Store, make_spec: Spec) ->
     assert await store.claim("no such job", "box") is None
 
 
+async def test_a_claim_whose_answer_was_lost_is_found_again(store: Store, make_spec: Spec) -> None:
+    waiting = await store.submit(make_spec(), max_queued=9)
+    first = await store.claim(waiting.id, "box", attempt=1)
+    assert first is not None
+    assert await store.claim(waiting.id, "box", attempt=1) == first
+    assert (await store.get(waiting.id)).attempt == 1
+    assert await store.claim(waiting.id, "other", attempt=1) is None
+    assert await store.claim(waiting.id, "box", attempt=2) is None
+    assert await store.claim(waiting.id, "box") is None
+    await store.put_back(waiting.id, 1, ended="lost", energy_j=None, finish_queue_row=True)
+    assert await store.claim(waiting.id, "box", attempt=2) is not None
+    assert await store.claim(waiting.id, "box", attempt=1) is None
+
+
 async def test_progress_is_seen_as_it_comes(
     store: Store, make_spec: Spec, make_reading: Callable[..., Reading], make_readings: Make
 ) -> None:

@@ -108,16 +108,48 @@ def _away(
 
 
 async def test_what_the_queue_does_not_answer_is_asked_again(
-    database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    store: Store, database_url: str, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     away = psycopg.OperationalError("it went")
     fetched = _away(monkeypatch, "fetch_job", away, times=3)
     finished = _away(monkeypatch, "finish_job", away, times=3)
-    manager = make_queue(database_url).job_manager
-    assert await manager.fetch_job(queues=["any"], worker_id=1) is None
-    await manager.finish_job(job=object(), status="succeeded", delete_job=True)  # type: ignore[arg-type]
+    queue = make_queue(database_url)
+    async with queue.open_async():
+        manager = queue.job_manager
+        assert await manager.fetch_job(queues=["any"], worker_id=1) is None
+        await manager.finish_job(job=object(), status="succeeded", delete_job=True)  # type: ignore[arg-type]
     assert (len(fetched), len(finished)) == (4, 4)
     assert caplog.text.count("the queue does not answer: it went") == 2
+
+
+async def test_what_was_handed_out_without_an_answer_is_not_forgotten(
+    store: Store, *, database_url: str, make_spec: Callable[..., JobSpec],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    first = await store.submit(make_spec(), max_queued=10)
+    fetch, lost = JobManager.fetch_job, []
+
+    async def fetch_once_in_vain(manager: JobManager, **given: Any) -> object:
+        job = await fetch(manager, **given)
+        if not lost:
+            lost.append(job)
+            raise ConnectorException from psycopg.OperationalError("it went after the commit")
+        return job
+
+    monkeypatch.setattr(JobManager, "fetch_job", fetch_once_in_vain)
+    monkeypatch.setattr("app.storage.queue.AGAIN_S", 0.001)
+    queue = make_queue(database_url)
+    async with queue.open_async():
+        manager = queue.job_manager
+        worker = await manager.register_worker()
+        assert await manager.fetch_job(queues=["any"], worker_id=worker) is None
+        assert [task.task_kwargs["job_id"] for task in lost] == [first.id]
+        assert await store.mend_queue(lease_s=60) == 1
+        task = await manager.fetch_job(queues=["any"], worker_id=worker)
+        assert task is not None
+        assert task.task_kwargs["job_id"] == first.id
+        assert await store.mend_queue(lease_s=60) == 0
 
 
 async def test_a_worker_that_stops_does_not_wait_for_the_queue(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from app import settings
-from app.domain.errors import MeterError
+from app.domain.errors import MeterError, UnavailableError
 from app.domain.jobs import JobStatus, Stage
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
@@ -73,6 +73,23 @@ def trains(job):
 
 async def report_of(store, job_id):
     return EnergyReport.model_validate_json(await store.report(job_id))
+
+
+async def test_a_claim_whose_answer_is_lost_is_no_lost_attempt(bench, store, submit, monkeypatch):
+    job_id = await submit()
+    claim, lost = store.claim, []
+
+    async def claim_in_vain(*given, **more):
+        job = await claim(*given, **more)
+        if not lost:
+            lost.append(job)
+            raise UnavailableError("the database went away after the commit")
+        return job
+
+    monkeypatch.setattr(store, "claim", claim_in_vain)
+    await run_job(bench, job_id)
+    job = await store.get(job_id)
+    assert (job.status, job.attempt, len(lost)) == ("succeeded", 1, 1)
 
 
 async def test_a_job_from_the_queue_to_its_report(bench, store, submit):

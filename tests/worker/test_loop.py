@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from app.domain.jobs import JobStatus
@@ -69,6 +70,26 @@ async def test_a_host_is_announced_with_its_idle_power_and_its_peak(start, store
     if host.baseline.method is Method.ESTIMATED:
         assert host.baseline.power_w > 0
     assert set(host.facts.matmul_flops_per_s) == {"float32", "bfloat16"}
+
+
+WATCH = """
+CREATE TABLE seen (said text);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO seen SELECT current_job FROM hosts WHERE name = NEW.host;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER see BEFORE UPDATE ON jobs FOR EACH ROW
+    WHEN (OLD.status = 'queued' AND NEW.status = 'running') EXECUTE FUNCTION see();
+"""
+
+
+async def test_a_host_says_what_it_takes_before_it_takes_it(start, store, database_url):
+    with psycopg.connect(database_url) as connection:
+        connection.execute(WATCH)
+    start(database_url)
+    job_id = await training(store)
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT said FROM seen").fetchall() == [(job_id,)]
 
 
 async def training(store, **fields):

@@ -235,8 +235,8 @@ async def test_what_is_cancelled_while_it_is_claimed_is_not_forgotten(
 ):
     bench, job_id, claim = make(), await submit(), store.claim
 
-    async def claim_and_be_cancelled(*given):
-        job = await claim(*given)
+    async def claim_and_be_cancelled(*given, **more):
+        job = await claim(*given, **more)
         if by_user:
             await store.cancel(job_id, lambda _: pytest.fail("it is not queued"))
         running.cancel()
