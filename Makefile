@@ -14,8 +14,8 @@ demo: .venv/.run                ## one measured training from nothing, then ever
 serve: .venv/.run               ## the service on http://127.0.0.1:8000
 	$(BIN)/trainwatt serve
 
-test: .venv/.dev                ## the tests that need Python alone
-	$(BIN)/python -m pytest
+test: .venv/.dev                ## the tests that need Python alone, two files at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: .venv/.dev        ## the pages in the installed Chromium
 	$(BIN)/python -m pytest -m browser tests/browser

@@ -18,6 +18,7 @@ def page(text: str) -> str:
         "each": _each(sensors),
         "model": _model(sensors),
         "contention": _contention(contention),
+        "quotes": _quotes(_figures("quotes")),
     }
     for name, rows in tables.items():
         begin, end = f"<!-- {name} -->", "<!-- end -->"
@@ -98,6 +99,25 @@ def _contention(figures: dict[str, Any]) -> list[str]:
     ]
     head = ["load beside the job", "runs", "`contention_share`, true, median"]
     return list(_table([*head, "its worst error", "worst error of `service_share`"], rows))
+
+
+def _quotes(figures: dict[str, Any]) -> list[str]:
+    """By family and over all, by like jobs; then by pilots."""
+    groups = figures["by_family"] | {"all": figures["all"], "all, by a pilot": figures["by_pilot"]}
+    rows = [
+        [
+            name,
+            str(round(found["jobs"])),
+            *(
+                f"{found[f'{of}_{what}']:.1%}"
+                for of in ("energy", "duration")
+                for what in ("error", "coverage")
+            ),
+        ]
+        for name, found in groups.items()
+    ]
+    head = ["family", "jobs", "energy off, median", "held by its interval"]
+    return list(_table([*head, "duration off, median", "held by its interval"], rows))
 
 
 def _worst(spread: dict[str, float]) -> float:

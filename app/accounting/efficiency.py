@@ -55,10 +55,12 @@ def quality(spans: tuple[Span, ...], target: float | None = None) -> Quality:
         target: the validation accuracy that was asked for; null where none was.
     """
     test = next((span.facts for span in spans if span.name is Phase.EVALUATION), None)
+    best = _best_epoch(spans)
     return Quality(
         test_accuracy=share(test, "test_accuracy"),
         test_loss=number(test, "test_loss"),
-        best_epoch=_best_epoch(spans),
+        best_epoch=best,
+        best_validation_accuracy=None if best is None else validation_accuracies(spans)[best],
         target_reached=None if target is None else _target_epoch(spans, target) is not None,
         stopped_by=_stopped_by(spans),
     )

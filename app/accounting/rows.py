@@ -54,6 +54,7 @@ def row(report: EnergyReport, *, spec: Asked, created_at: datetime) -> ReportRow
         test_accuracy=report.quality.test_accuracy,
         test_loss=report.quality.test_loss,
         best_epoch=report.quality.best_epoch,
+        best_validation_accuracy=report.quality.best_validation_accuracy,
         **_known(report.efficiency),
         grade=report.trust.grade,
         reasons=" ".join(reason.code for reason in report.trust.reasons),

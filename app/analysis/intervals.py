@@ -21,6 +21,20 @@ def of_mean(values: Sequence[float], confidence: float) -> Interval:
     return middle - half, middle + half
 
 
+def of_next(values: Sequence[float], confidence: float) -> tuple[float, float]:
+    """Of one more value like these, by Student's t; two values or more.
+
+    Raises:
+        ValueError: there are fewer than two.
+    """
+    if len(values) < 2:
+        raise ValueError(f"expected two values or more, received {len(values)}")
+    half = math.sqrt(_spread(values) * (1 + 1 / len(values)))
+    half *= _quantile(confidence, len(values) - 1)
+    middle = fmean(values)
+    return middle - half, middle + half
+
+
 def of_difference(a: Sequence[float], b: Sequence[float], confidence: float) -> Interval:
     """Of the mean of B less the mean of A, by Welch's t (Biometrika 34, 1947).
 

@@ -23,6 +23,7 @@ from app.api.problems import (
 from app.domain.errors import (
     IdempotencyError,
     NotFoundError,
+    OverBudgetError,
     QueueFullError,
     SpecError,
     StateError,
@@ -30,6 +31,7 @@ from app.domain.errors import (
 )
 from app.domain.events import JobEvent
 from app.domain.posted import PostedReport
+from app.domain.quotes import QuoteRequest
 
 ASSETS = {  # of swagger-ui, as the package fastapi-swagger carries it
     "swagger-ui-bundle.js": "text/javascript",
@@ -80,7 +82,15 @@ PROBLEMS: dict[int, tuple[Kind, str]] = {
 router = APIRouter(include_in_schema=False)
 
 
-CONFLICT = (KINDS[IdempotencyError], "The `Idempotency-Key` came with another spec before")
+CONFLICT = (
+    KINDS[IdempotencyError],
+    "The `Idempotency-Key` came with another spec before; or, as `over-budget`, the job's `quote` "
+    "exceeds a limit that it has",
+)
+OVER_BUDGET = (
+    KINDS[OverBudgetError],
+    "The jobs of a variant are expected to exceed a limit that they have; `quote` says by what",
+)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -159,7 +169,7 @@ def describe(app: FastAPI) -> None:
 
 def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
     schemas = description["components"]["schemas"]
-    for model in (Problem, JobEvent, PostedReport):
+    for model in (Problem, JobEvent, PostedReport, QuoteRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**schema.pop("$defs"), model.__name__: schema}
     bearer = {"type": "http", "scheme": "bearer", "description": "needed off loopback alone"}

@@ -18,12 +18,14 @@ from app.domain.errors import (
     IdempotencyError,
     NameTakenError,
     NotFoundError,
+    OverBudgetError,
     QueueFullError,
     SpecError,
     StateError,
     TrainwattError,
     UnavailableError,
 )
+from app.domain.quotes import Quote
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,9 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str = Field(description="also in the header X-Request-ID and in the log")
-    errors: list[FieldProblem] = Field(default=[], description="422: the fields that do not hold")
+    errors: list[FieldProblem] = Field(default=[], description="the fields that do not hold")
     job_status: str | None = Field(default=None, description="409 wrong-state: what the job is in")
+    quote: Quote | None = Field(default=None, description="409 over-budget: what it would cost")
     reasons: list[str] = Field(default=[], description="503 of /readyz: what is not ready yet")
 
 
@@ -67,6 +70,7 @@ KINDS: dict[type[TrainwattError], Kind] = {
     SpecError: Kind(422, "spec-refused", "What was sent cannot be honoured"),
     NotFoundError: Kind(404, "not-found", "There is no such thing"),
     StateError: Kind(409, "wrong-state", "Its state does not allow this"),
+    OverBudgetError: Kind(409, "over-budget", "It is expected to exceed its own limit"),
     IdempotencyError: Kind(409, "idempotency-conflict", "The key stands for something else"),
     NameTakenError: Kind(409, "name-taken", "The name stands for something else"),
     QueueFullError: Kind(429, "queue-full", "The queue is full", retry_after_s=10),
@@ -127,8 +131,16 @@ async def _on_own_error(request: Request, error: Exception) -> Response:
         logger.warning("request %s: %s", request_id, error)
     if isinstance(error, SpecError):
         return problem(request_id, kind, _detail(error), errors=_fields(error))
-    members: dict[str, Any] = {"job_status": error.status} if isinstance(error, StateError) else {}
-    return problem(request_id, kind, str(error), **members)
+    return problem(request_id, kind, str(error), **_members(error))
+
+
+def _members(error: Exception) -> dict[str, Any]:
+    if isinstance(error, StateError):
+        return {"job_status": error.status}
+    if not isinstance(error, OverBudgetError):
+        return {}
+    limit = {"field": error.field, "expected": str(error), "received": None}
+    return {"quote": error.quote, "errors": [limit]}
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

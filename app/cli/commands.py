@@ -14,13 +14,13 @@ import typer
 from rich.console import Console, RenderableType
 
 from app import __version__
-from app.cli import INTERRUPTED, check, datasets, experiments, tables
+from app.cli import INTERRUPTED, check, datasets, experiments, quotes, tables
 from app.cli.report import render
 from app.cli.specs import Body, checked, takes_spec
 from app.cli.watch import follow, stuck
 from app.client import Client
 from app.client.address import key_header
-from app.client.asks import job_path
+from app.client.asks import forced, job_path
 from app.client.models import as_job, parse
 from app.domain.errors import (
     QueueFullError,
@@ -53,6 +53,10 @@ cli = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothing else.")]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Even where it is expected to exceed a limit that it has."),
+]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
 
@@ -185,6 +189,7 @@ def worker(
 def submit(
     body: Body,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
+    force: Force = False,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Sent again, it gives the same job.")
     ] = None,
@@ -194,7 +199,7 @@ def submit(
     checked(body)
     with _client() as client:
         headers = key_header(idempotency_key)
-        data = client.call("POST", "/v1/jobs", body=body, headers=headers)
+        data = client.call("POST", "/v1/jobs", body=body, headers=headers, params=forced(force))
         if wait:
             _watch(client, data["id"], as_json=as_json)
         _show_job(data, as_json=as_json)
@@ -208,6 +213,7 @@ def run(
     throwaway: Annotated[
         bool, typer.Option("--throwaway", help="In a new data directory, deleted at the end.")
     ] = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one training without a running service, and print its energy report."""
@@ -225,7 +231,7 @@ def run(
             ) as here,
             Client(here.url, _key(settings, here.url)) as client,
         ):
-            job = own.run(here, client, body, console, _complain)
+            job = own.run(here, client, body, console, _complain, force=force)
             data = client.call("GET", f"{job_path(job.id)}/report")
     except KeyboardInterrupt:
         _complain("interrupted")
@@ -333,11 +339,16 @@ def report(
 
 @cli.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The id of the job that is compared with.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A job's id, or EXPERIMENT:NUMBER, a variant's.")
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="The other one's.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say which of two jobs used less energy, and whether that survives other assumptions."""
+    """Say which of two used less energy, and whether that survives other assumptions.
+
+    A variant stands for all of its runs that succeeded; variants count from 0.
+    """
     with _client() as client:
         found = client.compare(a, b)
     if as_json:
@@ -567,3 +578,5 @@ cli.add_typer(
     experiments.commands(_client, _print, _print_json, _out, _complain), name="experiment"
 )
 cli.command()(check.command(_client, _out, _print_json, _complain))
+cli.command()(takes_spec(quotes.quote_command(_client, _print_json, _out)))
+cli.command()(quotes.track_command(_client, _print, _print_json, _out))

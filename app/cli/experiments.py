@@ -31,6 +31,10 @@ POLL_S = 1.0
 PATIENCE_S = 15.0  # how long a service that starts again may be away
 
 AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothing else.")]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Even where jobs are expected to exceed a limit that they have."),
+]
 Name = Annotated[str, typer.Argument(metavar="ID", help="The experiment's id.")]
 SpecFile = Annotated[
     str,
@@ -61,11 +65,11 @@ def commands(
         """Compare variants of a training by repeated runs in turn."""
 
     @group.command()
-    def run(file: SpecFile, as_json: AsJson = False) -> None:
+    def run(file: SpecFile, force: Force = False, as_json: AsJson = False) -> None:
         """Run an experiment and show what comes of it; Ctrl-C cancels it."""
         spec = _read(file)
         with open_client() as client:
-            made = client.create_experiment(spec)
+            made = client.create_experiment(spec, force=force)
             complain(f"experiment {made.id}: {sum(made.jobs.values())} jobs")
             try:
                 found = _follow(client, made.id)

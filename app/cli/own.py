@@ -133,7 +133,13 @@ def check(body: Body) -> JobSpec:
 
 
 def run(
-    here: Here, client: Client, body: Body, console: Console, say: Callable[[str], None]
+    here: Here,
+    client: Client,
+    body: Body,
+    console: Console,
+    say: Callable[[str], None],
+    *,
+    force: bool = False,
 ) -> Job:
     """Submit a job and follow it to its end; the final job.
 
@@ -143,7 +149,7 @@ def run(
     Raises:
         KeyboardInterrupt: the user does not want to wait.
     """
-    job = client.submit(body)
+    job = client.submit(body, force=force)
     try:
         return follow(client, job.id, console)
     except KeyboardInterrupt:

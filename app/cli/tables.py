@@ -16,6 +16,7 @@ from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
 from app.domain.specs import Dataset
 from app.words.jobs import ago, dataset, model, moment, says, training
+from app.words.quotes import sentence
 from app.words.units import NONE, per_cent, quantity, significant
 from app.workloads import own_model
 
@@ -79,6 +80,7 @@ def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
         "Job": item.id,
         "Status": says(item, stuck=stuck),
         "Training": training(item.asked),
+        "Quote": sentence(item.quote) if item.quote and not item.status.final else None,
         "Host": item.host,
         "Attempt": str(item.attempt) if item.attempt else None,
         "Created": moment(item.created_at),
@@ -96,8 +98,8 @@ def comparison(found: Comparison) -> Group:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("A", f"{quantity(found.energy_a_j, 'J')}, job {found.a[0]}")
-    grid.add_row("B", f"{quantity(found.energy_b_j, 'J')}, job {found.b[0]}")
+    grid.add_row("A", f"{quantity(found.energy_a_j, 'J')}, {_of(found.a)}")
+    grid.add_row("B", f"{quantity(found.energy_b_j, 'J')}, {_of(found.b)}")
     if found.low is not None and found.high is not None:
         ends = f"{significant(found.low)} to {significant(found.high)}"
         grid.add_row("B / A", f"{significant(found.ratio)} ({ends}, {found.scenarios} ways)")
@@ -105,6 +107,10 @@ def comparison(found: Comparison) -> Group:
         grid.add_row("", f"{significant(ratio)} under the set {name}")
     first, *rest = found.sentences
     return Group(Text(first), "", grid, "", *(Text(f"- {said}") for said in rest))
+
+
+def _of(jobs: tuple[str, ...]) -> str:
+    return f"job {jobs[0]}" if len(jobs) == 1 else f"mean of {len(jobs)} jobs"
 
 
 def hosts(items: Iterable[Host]) -> Table:

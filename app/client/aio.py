@@ -27,6 +27,7 @@ from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
+from app.domain.quotes import Quote, TrackRecord
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.specs import JobSpec
@@ -99,9 +100,25 @@ class AsyncClient:
         *,
         wait: float | None = None,
         idempotency_key: str | None = None,
+        force: bool = False,
     ) -> AsyncJob:
         """As `Client.submit`."""
-        return self._tracked(await self._do(asks.submit(spec, wait, idempotency_key)))
+        return self._tracked(await self._do(asks.submit(spec, wait, idempotency_key, force=force)))
+
+    async def quote(
+        self,
+        spec: JobSpec | Mapping[str, Any],
+        *,
+        host: str | None = None,
+        pilot: bool = False,
+        wait: float | None = None,
+    ) -> Quote:
+        """As `Client.quote`."""
+        return await self._do(asks.quote_job(spec, host, pilot=pilot, wait=wait))
+
+    async def track_record(self) -> TrackRecord:
+        """As `Client.track_record`."""
+        return await self._do(asks.track_record())
 
     async def events(
         self, job_id: str, *, after: str | None = None, patience_s: float = stream.PATIENCE_S
@@ -216,9 +233,11 @@ class AsyncClient:
         """As `Client.post_report`."""
         return await self._do(asks.post_report(posted))
 
-    async def create_experiment(self, spec: Mapping[str, Any]) -> Experiment:
+    async def create_experiment(
+        self, spec: Mapping[str, Any], *, force: bool = False
+    ) -> Experiment:
         """As `Client.create_experiment`."""
-        return await self._do(asks.create_experiment(spec))
+        return await self._do(asks.create_experiment(spec, force=force))
 
     async def experiment(self, experiment_id: str) -> ExperimentReport:
         """As `Client.experiment`."""

@@ -13,6 +13,7 @@ from app.domain.errors import (
     IdempotencyError,
     NameTakenError,
     NotFoundError,
+    OverBudgetError,
     QueueFullError,
     SpecError,
     StateError,
@@ -30,6 +31,8 @@ CONFLICTS: dict[str, type[TrainwattError]] = {
     "urn:trainwatt:problem:idempotency-conflict": IdempotencyError,
     "urn:trainwatt:problem:name-taken": NameTakenError,
 }
+
+OVER_BUDGET = "urn:trainwatt:problem:over-budget"
 
 
 @contextmanager
@@ -114,13 +117,21 @@ def _error(url: str, status: int, problem: Mapping[str, Any]) -> TrainwattError:
         )
     if status == HTTPStatus.UNPROCESSABLE_ENTITY and problem.get("errors"):
         return SpecError(*map(_field_error, problem["errors"]))
-    if conflict := CONFLICTS.get(str(problem.get("type"))):
-        return conflict(detail)
     if status == HTTPStatus.CONFLICT:
-        return StateError(detail, status=str(problem.get("job_status", "unknown")))
+        return _conflict(detail, problem)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return UsageError(f"{detail} Set TRAINWATT_API_KEY to a key of this service.")
     return ERRORS.get(status, UsageError)(detail)
+
+
+def _conflict(detail: str, problem: Mapping[str, Any]) -> TrainwattError:
+    kind = str(problem.get("type"))
+    if kind == OVER_BUDGET:
+        field = str((problem.get("errors") or [{}])[0].get("field", ""))
+        return OverBudgetError(detail, field=field, quote=dict(problem.get("quote") or {}))
+    if kind in CONFLICTS:
+        return CONFLICTS[kind](detail)
+    return StateError(detail, status=str(problem.get("job_status", "unknown")))
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

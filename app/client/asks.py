@@ -23,6 +23,7 @@ from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
+from app.domain.quotes import Quote, TrackRecord
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportRow, ReportSort
 from app.domain.specs import JobSpec
@@ -66,18 +67,57 @@ def job_path(job_id: str) -> str:
 
 
 def submit(
-    spec: JobSpec | Mapping[str, Any], wait: float | None, idempotency_key: str | None
+    spec: JobSpec | Mapping[str, Any],
+    wait: float | None,
+    idempotency_key: str | None,
+    *,
+    force: bool,
 ) -> Ask[Job]:
     """Queue a training."""
     return Ask(
         method="POST",
         path="/v1/jobs",
-        body=spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec,
-        params={"wait": wait},
+        body=_spec_body(spec),
+        params={"wait": wait, **forced(force)},
         headers=key_header(idempotency_key),
         longer_s=wait or 0.0,
         read=as_job,
     )
+
+
+def _spec_body(spec: JobSpec | Mapping[str, Any]) -> Mapping[str, Any]:
+    return spec.model_dump(mode="json") if isinstance(spec, JobSpec) else spec
+
+
+def forced(force: bool) -> dict[str, str]:
+    """The query parameter that forces what is asked for; none where it is not forced."""
+    return {"force": "true"} if force else {}
+
+
+def quote_body(
+    spec: JobSpec | Mapping[str, Any], host: str | None, *, pilot: bool
+) -> dict[str, Any]:
+    """What `POST /v1/quotes` takes."""
+    return {"spec": _spec_body(spec), "host": host, "pilot": pilot}
+
+
+def quote_job(
+    spec: JobSpec | Mapping[str, Any], host: str | None, *, pilot: bool, wait: float | None
+) -> Ask[Quote]:
+    """What a job would cost."""
+    return Ask(
+        method="POST",
+        path="/v1/quotes",
+        body=quote_body(spec, host, pilot=pilot),
+        params={"wait": wait},
+        longer_s=wait or 0.0,
+        read=lambda body: parse(Quote, body),
+    )
+
+
+def track_record() -> Ask[TrackRecord]:
+    """How quotes have held."""
+    return Ask(path="/v1/quotes/track-record", read=lambda body: parse(TrackRecord, body))
 
 
 def get(job_id: str) -> Ask[Job]:
@@ -138,9 +178,15 @@ def post_report(posted: PostedReport) -> Ask[Report]:
     )
 
 
-def create_experiment(spec: Mapping[str, Any]) -> Ask[Experiment]:
+def create_experiment(spec: Mapping[str, Any], *, force: bool) -> Ask[Experiment]:
     """Queue an experiment."""
-    return Ask(method="POST", path="/v1/experiments", body=spec, read=as_experiment)
+    return Ask(
+        method="POST",
+        path="/v1/experiments",
+        body=spec,
+        params=forced(force),
+        read=as_experiment,
+    )
 
 
 def experiment_path(experiment_id: str) -> str:

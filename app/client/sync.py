@@ -24,6 +24,7 @@ from app.domain.experiments import Experiment
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobStatus
 from app.domain.posted import PostedReport
+from app.domain.quotes import Quote, TrackRecord
 from app.domain.readings import Readings
 from app.domain.report_rows import NEWEST_FIRST, ReportSort
 from app.domain.specs import JobSpec
@@ -121,6 +122,7 @@ class Client:
         *,
         wait: float | None = None,
         idempotency_key: str | None = None,
+        force: bool = False,
     ) -> TrackedJob:
         """Queue a training; the job as it was queued.
 
@@ -130,14 +132,48 @@ class Client:
             spec: what to train.
             wait: seconds to wait for the job to end; the job as it is then.
             idempotency_key: sent again with the same spec, it gives the job that it made.
+            force: take it too where it is expected to exceed a limit that it has.
 
         Raises:
             SpecError: a field of the spec, the wait or the key does not hold.
+            OverBudgetError: its quote's low end is above `limits.energy_j` or `limits.emissions_g`.
             IdempotencyError: the key was sent with another spec before.
             QueueFullError: too many jobs wait already.
             UnavailableError: the service does not answer.
         """
-        return self._tracked(self._do(asks.submit(spec, wait, idempotency_key)))
+        return self._tracked(self._do(asks.submit(spec, wait, idempotency_key, force=force)))
+
+    def quote(
+        self,
+        spec: JobSpec | Mapping[str, Any],
+        *,
+        host: str | None = None,
+        pilot: bool = False,
+        wait: float | None = None,
+    ) -> Quote:
+        """What a training is expected to cost, with 90 % intervals; nothing is trained for it.
+
+        Args:
+            spec: what would be trained.
+            host: where; null: where it costs the least.
+            pilot: run a few steps where too few jobs are like it. The quote is `pending` until
+                they have ended.
+            wait: seconds to wait for that.
+
+        Raises:
+            SpecError: a field of the spec does not hold, or no worker of the host takes the job.
+            QueueFullError: there is no room for the pilot.
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.quote_job(spec, host, pilot=pilot, wait=wait))
+
+    def track_record(self) -> TrackRecord:
+        """How far earlier quotes were off, over all and by host and family.
+
+        Raises:
+            UnavailableError: the service does not answer.
+        """
+        return self._do(asks.track_record())
 
     def events(
         self, job_id: str, *, after: str | None = None, patience_s: float = stream.PATIENCE_S
@@ -318,18 +354,20 @@ class Client:
         """
         return self._do(asks.post_report(posted))
 
-    def create_experiment(self, spec: Mapping[str, Any]) -> Experiment:
+    def create_experiment(self, spec: Mapping[str, Any], *, force: bool = False) -> Experiment:
         """Queue every repeat of every variant of an experiment, or nothing.
 
         Args:
             spec: `base`, `vary` or `variants`, `repeats` and the rest, as `POST /v1/experiments`.
+            force: take it too where jobs are expected to exceed a limit that they have.
 
         Raises:
             SpecError: something does not hold; each field is named.
+            OverBudgetError: the jobs of a variant are expected to exceed a limit that they have.
             QueueFullError: the queue has no room for all of its jobs.
             UnavailableError: the service does not answer.
         """
-        return self._do(asks.create_experiment(spec))
+        return self._do(asks.create_experiment(spec, force=force))
 
     def experiment(self, experiment_id: str) -> ExperimentReport:
         """An experiment with its result so far.
@@ -367,11 +405,12 @@ class Client:
         """How one job's energy stands to another's, and whether that survives other assumptions.
 
         Args:
-            a: the job that the other is set against.
+            a: the job that the other is set against, or `EXPERIMENT:NUMBER`, a variant with all of
+                its runs that succeeded.
             b: the other one.
 
         Raises:
-            NotFoundError: there is no such job.
+            NotFoundError: there is no such job, experiment or variant.
             StateError: one is not final, or did not succeed.
             SpecError: both are the same.
             UnavailableError: the service does not answer.

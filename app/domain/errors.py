@@ -3,6 +3,7 @@
 TrainwattError
 ├── SpecError          the job spec asks for what cannot be done: change the named field
 ├── NotFoundError      there is no such thing: look the identifier up
+├── OverBudgetError    a job is expected to exceed its own limit: raise it, or force the job
 ├── StateError         the thing exists, but not in a state that allows this
 ├── IdempotencyError   a key stands for something else already: take another key
 ├── NameTakenError     a name stands for something else already: take another name
@@ -65,6 +66,20 @@ class StateError(TrainwattError):
     def __init__(self, message: str, *, status: str) -> None:
         """Keep the state beside the sentence."""
         self.status = status
+        super().__init__(message)
+
+
+class OverBudgetError(TrainwattError):
+    """A job is expected to exceed a limit that it has itself.
+
+    Attributes:
+        field: of the spec, where the limit stands.
+        quote: what it is expected to cost, as JSON.
+    """
+
+    def __init__(self, message: str, *, field: str, quote: dict[str, Any]) -> None:
+        """Keep the limit and the quote beside the sentence."""
+        self.field, self.quote = field, quote
         super().__init__(message)
 
 

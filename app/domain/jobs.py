@@ -6,6 +6,7 @@ from typing import Any
 
 from app.domain.external import EXTERNAL, Asked, ExternalTraining
 from app.domain.quantities import Frozen
+from app.domain.quotes import Quote
 from app.domain.specs import JobSpec
 
 
@@ -99,6 +100,7 @@ class Job(Frozen):
     external: ExternalTraining | None = None
     variant: int | None = None  # of the experiment that the spec names, from 0
     block: int | None = None  # the repeat, from 0
+    quote: Quote | None = None  # of what it was expected to cost, when it was queued
 
     @property
     def asked(self) -> Asked:

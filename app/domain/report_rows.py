@@ -126,3 +126,4 @@ class ReportRow(Frozen):
     service_share: float | None = None
     waited_for_quiet_s: float | None = None
     overrides: str | None = None  # a JSON object
+    best_validation_accuracy: float | None = None

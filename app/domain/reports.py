@@ -168,6 +168,7 @@ class Quality(Frozen):
     best_epoch: int | None
     target_reached: bool | None = None  # whether an epoch validated at `target_accuracy`
     stopped_by: StoppedBy | None = None  # by what the training ended; null where it was cut off
+    best_validation_accuracy: float | None = None  # of the best epoch, however the job ended
 
 
 class Efficiency(Frozen):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from app.accounting.assumptions import SETS
 from app.analysis.compare import compare
 from app.domain.comparisons import Comparison
-from app.domain.errors import FieldError, SpecError, StateError
+from app.domain.errors import FieldError, NotFoundError, SpecError, StateError
 from app.domain.evaluation import Evaluation
 from app.domain.jobs import JobStatus
 from app.domain.reports import EnergyReport
@@ -23,16 +23,39 @@ class Comparisons(Evaluations):
     """Verdicts. Every method may raise UnavailableError."""
 
     async def compare(self, a: str, b: str) -> Comparison:
-        """B's energy over A's, of two jobs that succeeded.
+        """B's energy over A's, of jobs that succeeded.
+
+        Args:
+            a: a job, or `EXPERIMENT:NUMBER`, all runs of a variant that succeeded, from 0.
+            b: the other one.
 
         Raises:
-            SpecError: both are the same job.
-            NotFoundError: there is no such job.
-            StateError: one is not final, or did not succeed.
+            SpecError: both are the same.
+            NotFoundError: there is no such job, experiment or variant.
+            StateError: a job is not final, or did not succeed; no run of a variant did.
         """
         if a == b:
             raise SpecError(FieldError(field="b", expected="another job than a", received=b))
-        return await self.compare_sides((await self._succeeded(a),), (await self._succeeded(b),))
+        return await self.compare_sides(await self._side(a), await self._side(b))
+
+    async def _side(self, name: str) -> tuple[EnergyReport, ...]:
+        experiment, colon, number = name.partition(":")
+        if not colon:
+            return (await self._succeeded(name),)
+        made = await self._store.experiment(experiment)
+        if int(number) >= len(made.variants):
+            raise NotFoundError(f"experiment {experiment} has no variant {number}")
+        runs = await self._store.runs(experiment)
+        rows = [
+            run.row
+            for run in runs
+            if run.variant == int(number) and run.row and run.status is JobStatus.SUCCEEDED
+        ]
+        if not rows:
+            standing = "running" if made.ended is None else made.ended
+            message = f"No run of variant {number} of experiment {experiment} has succeeded."
+            raise StateError(message, status=standing)
+        return tuple([await self._succeeded(row.job_id) for row in rows])
 
     async def compare_sides(
         self, a: Sequence[EnergyReport], b: Sequence[EnergyReport]
@@ -45,7 +68,8 @@ class Comparisons(Evaluations):
         except StateError:
             notes, by_set = [NOT_AGAIN], {}
         found = await asyncio.to_thread(compare, a, b, by_set)
-        said = (verdict(found), *caveats([*a, *b]), *notes)
+        repeated = min(len(a), len(b)) > 1
+        said = (verdict(found), *caveats([*a, *b], repeated=repeated), *notes)
         return found.model_copy(update={"sentences": said})
 
     async def _succeeded(self, job_id: str) -> EnergyReport:

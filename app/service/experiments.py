@@ -7,34 +7,42 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.analysis.experiments import result
-from app.domain.errors import FieldError, SpecError, StateError
+from app.domain.errors import FieldError, OverBudgetError, SpecError, StateError
 from app.domain.experiments import Experiment, ExperimentResult, ExperimentSpec, Variant, label
+from app.domain.quotes import Quoted
 from app.domain.specs import JobSpec
 from app.service.jobs import Jobs
+from app.service.quotes import within_budget
 from app.words.experiments import sentences
 
 if TYPE_CHECKING:
     from app.storage.store import ExperimentPage, Placed
 
 Given = tuple[str, JobSpec]  # where a variant stands in the body, and its job spec
+Known = tuple[JobSpec, Quoted]  # a variant's job spec, with all that the service fills in
 
 
 class Experiments(Jobs):
     """The experiments. Every method may raise UnavailableError."""
 
-    async def create_experiment(self, spec: ExperimentSpec, placed: Sequence[Given]) -> Experiment:
+    async def create_experiment(
+        self, spec: ExperimentSpec, placed: Sequence[Given], *, force: bool = False
+    ) -> Experiment:
         """Queue every repeat of every variant, or nothing.
 
         Args:
             spec: what was asked for.
             placed: the job spec of each variant, and where it stands.
+            force: take it too where jobs are expected to exceed their own limits.
 
         Raises:
             SpecError: a variant cannot be honoured, two are the same, or there are too many jobs.
+            OverBudgetError: the jobs of a variant are expected to exceed a limit that they have.
             QueueFullError: the queue has no room for all of them.
         """
         self._check_count(spec, len(placed))
-        resolved = [await self._variant(place, one) for place, one in placed]
+        known = [await self._variant(place, one, force=force) for place, one in placed]
+        resolved = [one for one, _ in known]
         changes = spec.changes()
         variants = [
             Variant(number=number, label=label(changed), spec_sha256=one.sha256())
@@ -42,7 +50,7 @@ class Experiments(Jobs):
         ]
         _refuse_twins([place for place, _ in placed], variants)
         return await self._store.add_experiment(
-            spec, variants, _jobs(spec, resolved), max_queued=self._settings.max_queued_jobs
+            spec, variants, _jobs(spec, known), max_queued=self._settings.max_queued_jobs
         )
 
     def _check_count(self, spec: ExperimentSpec, variants: int) -> None:
@@ -55,13 +63,18 @@ class Experiments(Jobs):
             received = f"{variants} variants, {spec.most} repeats each: {count} jobs"
             raise SpecError(FieldError(field="repeats", expected=expected, received=received))
 
-    async def _variant(self, place: str, spec: JobSpec) -> JobSpec:
+    async def _variant(self, place: str, spec: JobSpec, *, force: bool) -> Known:
         try:
             resolved = await self._resolved(spec)
-            await self._check(resolved)
+            quoted = await self._quoted(resolved, await self._check(resolved))
+            if not force:
+                within_budget(resolved, quoted.quote)
         except SpecError as error:
             raise error.within(place) from error
-        return resolved
+        except OverBudgetError as error:
+            field = f"{place}.{error.field}"
+            raise OverBudgetError(f"{place}: {error}", field=field, quote=error.quote) from error
+        return resolved, quoted
 
     async def experiment(self, experiment_id: str) -> Experiment:
         """The experiment; NotFoundError where there is none."""
@@ -114,7 +127,7 @@ def _refuse_twins(places: Sequence[str], variants: Sequence[Variant]) -> None:
         seen[variant.spec_sha256] = place
 
 
-def _jobs(spec: ExperimentSpec, resolved: Sequence[JobSpec]) -> list["Placed"]:
+def _jobs(spec: ExperimentSpec, known: Sequence[Known]) -> list["Placed"]:
     """Every job in the order in which they are queued."""
     from app.storage.store import Placed
 
@@ -122,7 +135,7 @@ def _jobs(spec: ExperimentSpec, resolved: Sequence[JobSpec]) -> list["Placed"]:
     changes = spec.changes()
     order: list[tuple[int, int]] = []
     for block in range(spec.most):
-        numbers = list(range(len(resolved)))
+        numbers = list(range(len(known)))
         if spec.order == "blocks":
             chance.shuffle(numbers)
         order += [(block, number) for number in numbers]
@@ -130,11 +143,12 @@ def _jobs(spec: ExperimentSpec, resolved: Sequence[JobSpec]) -> list["Placed"]:
         order.sort(key=lambda place: place[1])
     return [
         Placed(
-            spec=_seeded(resolved[number], block, varies="seed" not in changes[number])
+            spec=_seeded(known[number][0], block, varies="seed" not in changes[number])
             if spec.vary_seed
-            else resolved[number],
+            else known[number][0],
             variant=number,
             block=block,
+            quoted=known[number][1],
         )
         for block, number in order
     ]

@@ -13,6 +13,7 @@ from app.analysis.experiments import Run
 from app.domain.errors import NotFoundError
 from app.domain.experiments import Ended, Experiment, ExperimentSpec, Variant
 from app.domain.jobs import JobStatus
+from app.domain.quotes import Quoted
 from app.domain.report_rows import ReportRow
 from app.domain.specs import JobSpec
 from app.storage.database import Database
@@ -32,6 +33,7 @@ class Placed:
     spec: JobSpec
     variant: int
     block: int
+    quoted: Quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,14 @@ class ExperimentRecords(Database):
             )
             for one in placed:
                 made = one.spec.model_copy(update={"experiment_id": name})
-                await add_job(self, connection, made, variant=one.variant, block=one.block)
+                await add_job(
+                    self,
+                    connection,
+                    made,
+                    variant=one.variant,
+                    block=one.block,
+                    quoted=one.quoted,
+                )
             return await _fetch(connection, name)
 
     async def experiment(self, experiment_id: str) -> Experiment:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import FieldError, QueueFullError, SpecError, StateError
 from app.domain.jobs import EVERY_JOB, Job, JobError, JobFilter, JobStatus
+from app.domain.quotes import Quoted
 from app.domain.reports import EnergyReport
 from app.domain.specs import JobSpec
 from app.storage.database import Database
@@ -33,7 +34,14 @@ class JobPage:
 class JobRecords(Database):
     """The jobs, for those who ask for them."""
 
-    async def submit(self, spec: JobSpec, *, max_queued: int, key: str | None = None) -> Job:
+    async def submit(
+        self,
+        spec: JobSpec,
+        *,
+        max_queued: int,
+        key: str | None = None,
+        quoted: Quoted | None = None,
+    ) -> Job:
         """Add a job and its queue task in one transaction; where the key has one, that job.
 
         Raises:
@@ -48,7 +56,7 @@ class JobRecords(Database):
             if key is not None and (known := await job_of_key(connection, key, spec)):
                 return await fetch_job(connection, known)
             await room_for(connection, 1, max_queued)
-            job = await add_job(self, connection, spec)
+            job = await add_job(self, connection, spec, quoted=quoted)
             if key is not None:
                 await keep_key(connection, key, spec, job.id)
             return job
@@ -172,16 +180,17 @@ async def add_job(
     *,
     variant: int | None = None,
     block: int | None = None,
+    quoted: Quoted | None = None,
 ) -> Job:
     """Add a job and its task in the queue, in a transaction."""
-    job_id = await connection.scalar(_insert(spec, variant, block))
+    job_id = await connection.scalar(_insert(spec, variant, block, quoted))
     queue_id = await queue.defer(connection, await fetch_job(connection, str(job_id)))
     await connection.execute(jobs.update().where(jobs.c.id == job_id).values(queue_id=queue_id))
     return await fetch_job(connection, str(job_id))
 
 
 def _insert(
-    spec: JobSpec, variant: int | None, block: int | None
+    spec: JobSpec, variant: int | None, block: int | None, quoted: Quoted | None
 ) -> sa.Insert | sa.sql.dml.ReturningInsert[tuple[str]]:
     return (
         jobs.insert()
@@ -197,6 +206,8 @@ def _insert(
             experiment_id=spec.experiment_id,
             variant=variant,
             block=block,
+            work=quoted.work.model_dump_json() if quoted else None,
+            quote=quoted.quote.model_dump_json() if quoted else None,
         )
         .returning(jobs.c.id)
     )

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.errors import NotFoundError
 from app.domain.external import EXTERNAL, ExternalTraining
 from app.domain.jobs import Job, JobError, JobStatus, Progress, Stage
+from app.domain.quotes import Quote
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.storage.tables import jobs
@@ -79,6 +80,7 @@ def job_from(row: Any) -> Job:
         error=JobError.model_validate_json(row.error) if row.error else None,
         variant=row.variant,
         block=row.block,
+        quote=Quote.model_validate_json(row.quote) if row.quote else None,
         external=ExternalTraining.model_validate_json(row.spec) if external else None,
     )
 

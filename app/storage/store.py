@@ -9,6 +9,7 @@ from app.storage.jobs import JobPage, JobRecords
 from app.storage.live import LiveRecords
 from app.storage.locks import Locks
 from app.storage.notices import Notices
+from app.storage.quotes import QuoteRecords
 from app.storage.recovery import Orphan, Recovery
 from app.storage.reports import ReportRecords, RowPage
 from app.storage.totals import Figures, Totals
@@ -22,6 +23,7 @@ class Store(
     AttemptRecords,
     ExperimentRecords,
     ExternalRecords,
+    QuoteRecords,
     LiveRecords,
     Notices,
     Locks,

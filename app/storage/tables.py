@@ -46,7 +46,7 @@ experiments = sa.Table(
     sa.Index("experiments_open", "id", postgresql_where=sa.text("ended IS NULL")),
 )
 
-# `variant` and `block` say which job of an experiment it is.
+# `variant` and `block` say which job of an experiment it is; `work` is what a quote follows from.
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -71,6 +71,8 @@ jobs = sa.Table(
     sa.Column("experiment_id", sa.Text, sa.ForeignKey("experiments.id", ondelete="CASCADE")),
     sa.Column("variant", sa.Integer),
     sa.Column("block", sa.Integer),
+    sa.Column("work", JsonText),
+    sa.Column("quote", JsonText),
     sa.Index(
         "jobs_by_experiment",
         "experiment_id",

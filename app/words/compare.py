@@ -114,8 +114,13 @@ def differences(compared: Sequence[Compared]) -> list[tuple[str, tuple[str, ...]
     return rows
 
 
-def caveats(reports: Sequence[EnergyReport]) -> list[str]:
-    """What stands between the jobs, a sentence each: errors that they do not share."""
+def caveats(reports: Sequence[EnergyReport], *, repeated: bool = False) -> list[str]:
+    """What stands between the jobs, a sentence each: errors that they do not share.
+
+    Args:
+        reports: of all of them.
+        repeated: whether each side has several runs.
+    """
     said = []
     if len({r.environment.host if r.environment else None for r in reports}) > 1:
         said.append("They ran on different hosts: the models' errors do not cancel.")
@@ -141,7 +146,9 @@ def caveats(reports: Sequence[EnergyReport]) -> list[str]:
     if len({r.assumptions.set for r in reports}) > 1:
         said.append("They were made with different sets of assumptions.")
     said.append(
-        "One run each does not show how much runs of the same job differ: repeat them before "
+        "These are means over runs: how much those differ is in the experiment's result."
+        if repeated
+        else "One run each does not show how much runs of the same job differ: repeat them before "
         "you decide on a difference of a few per cent."
     )
     return said

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.domain.external import EXTERNAL
 from app.domain.quantities import joules_from_kwh
 from app.domain.readings import Method, Phase
-from app.domain.reports import Component, EnergyReport, PhaseReport, Trained
+from app.domain.reports import Component, EnergyReport, PhaseReport, Quality, Trained
 from app.words.jobs import epochs, named, on_data
 from app.words.units import NONE, duration, interval, per_cent, quantity, significant
 
@@ -202,10 +202,18 @@ def accuracy(report: EnergyReport) -> str:
     quality = report.quality
     if quality.test_accuracy is None:
         none = "no test accuracy was told" if told(report) else "the test set was not reached"
-        return f"{NONE} ({none})"
+        return f"{NONE} ({none}){_best(quality)}"
     loss = f", loss {significant(quality.test_loss)}" if quality.test_loss is not None else ""
-    best = f"; best epoch {quality.best_epoch + 1}" if quality.best_epoch is not None else ""
-    return f"{per_cent(quality.test_accuracy)} on the test set{loss}{best}"
+    return f"{per_cent(quality.test_accuracy)} on the test set{loss}{_best(quality)}"
+
+
+def _best(quality: Quality) -> str:
+    if quality.best_epoch is None:
+        return ""
+    best = f"; best epoch {quality.best_epoch + 1}"
+    if quality.test_accuracy is not None or quality.best_validation_accuracy is None:
+        return best
+    return f"{best}, validated at {per_cent(quality.best_validation_accuracy)}"
 
 
 def _wall(report: EnergyReport) -> str:

@@ -14,6 +14,7 @@ from app.domain.errors import NotFoundError, StateError
 from app.domain.events import Standing
 from app.domain.hosts import Host
 from app.domain.jobs import Job, JobFilter, JobStatus, Progress, Stage
+from app.domain.quotes import Quoted
 from app.domain.readings import Reading, Readings
 from app.domain.specs import JobSpec
 from app.service import Service
@@ -65,9 +66,18 @@ class MemoryStore:
         self._may_fail()
         return self.keys.get(key)
 
-    async def submit(self, spec: JobSpec, *, max_queued: int, key: str | None = None) -> Job:
+    async def past(self, model_type: str, host: str) -> tuple[()]:
         self._may_fail()
-        job = self.make_job(spec, id=f"job-{len(self.jobs) + 1}")
+        return ()
+
+    async def newest(self, spec_sha256: str, *, host: str | None) -> None:
+        self._may_fail()
+
+    async def submit(
+        self, spec: JobSpec, *, max_queued: int, quoted: Quoted, key: str | None = None
+    ) -> Job:
+        self._may_fail()
+        job = self.make_job(spec, id=f"job-{len(self.jobs) + 1}", quote=quoted.quote)
         self.jobs[job.id] = job
         if key is not None:
             self.keys[key] = job

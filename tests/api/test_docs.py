@@ -114,6 +114,8 @@ async def test_operation_ids_are_neat_and_the_routes_are_those_of_now(client):
         ("get", "/v1/reports"): "list_reports",
         ("post", "/v1/reports"): "post_report",
         ("get", "/v1/compare"): "compare",
+        ("post", "/v1/quotes"): "quote_job",
+        ("get", "/v1/quotes/track-record"): "track_record",
         ("post", "/v1/experiments"): "create_experiment",
         ("get", "/v1/experiments"): "list_experiments",
         ("get", "/v1/experiments/{experiment_id}"): "get_experiment",

@@ -239,3 +239,24 @@ async def test_they_are_listed_newest_first_page_by_page(service, create):
         with pytest.raises(SpecError, match="cursor"):
             await service.list_experiments(cursor=cursor)
     assert made[0].created_at <= datetime.now(UTC)
+
+
+async def test_variants_are_compared_over_all_of_their_runs(service, store, create, finish_job):
+    made = await create(repeats=2)
+    a, b = (f"{made.id}:{number}" for number in (0, 1))
+    with pytest.raises(StateError, match="No run of variant 0") as caught:
+        await service.compare(a, b)
+    assert caught.value.status == "running"
+    for job in await _jobs(store, made):
+        await finish_job(store, job.id, stretch=2.0 if job.variant == 1 else 1.0)
+    found = await service.compare(a, b)
+    assert (len(found.a), len(found.b)) == (2, 2)
+    assert found.ratio == pytest.approx(2.0)
+    assert "means over runs" in found.sentences[-1]
+    mixed = await service.compare(found.a[0], b)
+    assert (mixed.a, len(mixed.b)) == ((found.a[0],), 2)
+    assert "One run each" in mixed.sentences[-1]
+    with pytest.raises(NotFoundError, match="no variant 2"):
+        await service.compare(a, f"{made.id}:2")
+    with pytest.raises(NotFoundError, match="no experiment"):
+        await service.compare(a, "none:0")

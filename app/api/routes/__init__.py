@@ -10,10 +10,22 @@ from app.api.routes import (
     experiments,
     exports,
     jobs,
+    quotes,
     reports,
     state,
 )
 
 router = APIRouter()
-for room in (jobs, events, reports, exports, experiments, comparisons, datasets, catalogue, state):
+for room in (
+    jobs,
+    events,
+    reports,
+    exports,
+    experiments,
+    comparisons,
+    quotes,
+    datasets,
+    catalogue,
+    state,
+):
     router.include_router(room.router)

@@ -10,16 +10,19 @@ from app.api import docs
 from app.api.routes.requests import Query, Serving, query
 from app.domain.comparisons import Comparison
 
-JobName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Compared = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(:[0-9]{1,3})?$")]
 
 router = APIRouter(tags=["comparisons"])
 
 
 class CompareQuery(Query):
-    """Which two jobs."""
+    """Which two jobs or variants."""
 
-    a: Annotated[JobName, Field(description="identifier of the job that the other is set against")]
-    b: Annotated[JobName, Field(description="identifier of the other one")]
+    a: Annotated[
+        Compared,
+        Field(description="a job's identifier, or EXPERIMENT:NUMBER, a variant's, from 0"),
+    ]
+    b: Annotated[Compared, Field(description="of what is set against it")]
 
 
 def _compare_query(request: Request) -> CompareQuery:
@@ -37,6 +40,8 @@ async def compare(
     service: Serving, wanted: Annotated[CompareQuery, Depends(_compare_query)]
 ) -> Response:
     """B's energy over A's, its ends under every assumption, and whether the ranking holds.
+
+    A and B are jobs that succeeded, or variants of experiments with all their runs that did.
 
     `sentences` says it in words, the verdict first.
     """

@@ -16,10 +16,12 @@ from app.api.events import RECONNECT_MS, EventStream
 from app.api.routes.requests import (
     MAX_PAGE,
     TEXT,
+    ForceQuery,
     NoQueryHere,
     Query,
     Serving,
     body,
+    force_query,
     query,
 )
 from app.api.stopping import Stopping
@@ -119,13 +121,16 @@ Asked = tuple[ExperimentSpec, list[tuple[str, JobSpec]]]
     operation_id="create_experiment",
     status_code=202,
     response_model=ExperimentView,
-    responses=docs.problems(413, 415, 429, 503),
-    openapi_extra=docs.json_body(ExperimentSpec, EXAMPLES),
-    dependencies=[NoQueryHere],
+    responses=docs.problems(413, 415, 429, 503) | {409: docs.documented(*docs.OVER_BUDGET)},
+    openapi_extra=docs.json_body(ExperimentSpec, EXAMPLES) | docs.query(ForceQuery),
 )
-async def create_experiment(service: Serving, asked: Annotated[Asked, Depends(_asked)]) -> Response:
+async def create_experiment(
+    service: Serving,
+    how: Annotated[ForceQuery, Depends(force_query)],
+    asked: Annotated[Asked, Depends(_asked)],
+) -> Response:
     """Queue every repeat of every variant, or nothing. `Location` is where it is shown."""
-    made = (await service.create_experiment(*asked)).public()
+    made = (await service.create_experiment(*asked, force=how.force)).public()
     return JSONResponse(made, status_code=202, headers={"Location": made["links"]["self"]})
 
 

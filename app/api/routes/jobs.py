@@ -12,11 +12,12 @@ from app.api.events import until_final
 from app.api.routes.requests import (
     MAX_PAGE,
     TEXT,
+    ForceQuery,
     JobFilterQuery,
     JobId,
     NoQueryHere,
-    Query,
     Serving,
+    WaitQuery,
     query,
     spec,
 )
@@ -24,7 +25,6 @@ from app.api.routes.views import JobPageView, JobView
 from app.domain.errors import FieldError, SpecError
 from app.domain.specs import JobSpec
 
-MAX_WAIT_S = 300
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY = r"[\x20-\x7e]{1,255}"
 
@@ -55,18 +55,8 @@ def _job_query(request: Request) -> JobQuery:
     return query(request, JobQuery)
 
 
-class SubmitQuery(Query):
-    """How long a submission may wait."""
-
-    wait: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=MAX_WAIT_S,
-            allow_inf_nan=False,
-            description="answer when the job is final, or after so many seconds",
-        ),
-    ] = 0.0
+class SubmitQuery(ForceQuery, WaitQuery):
+    """How a job is submitted."""
 
 
 def _submit_query(request: Request) -> SubmitQuery:
@@ -113,7 +103,7 @@ async def submit_job(
 
     A client that goes away while it waits leaves the job as it is.
     """
-    made = await service.submit(asked, key=key)
+    made = await service.submit(asked, key=key, force=how.force)
     if how.wait and not made.status.final:
         stopping = request.app.state.stopping
         made = await until_final(request, service, made, stopping, how.wait)

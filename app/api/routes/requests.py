@@ -14,6 +14,7 @@ from app.service import Service
 
 MAX_BODY_BYTES = 2**20
 MAX_PAGE = 500
+MAX_WAIT_S = 300
 TEXT = r"^[^\x00]+$"  # PostgreSQL's texts have no character U+0000
 
 
@@ -50,6 +51,29 @@ class JobFilterQuery(Query):
         )
 
 
+class ForceQuery(Query):
+    """Whether a limit that is expected to be exceeded matters."""
+
+    force: Annotated[
+        bool,
+        Field(description="take it too where its quote's low end exceeds a limit that it has"),
+    ] = False
+
+
+class WaitQuery(Query):
+    """How long an answer may wait for a job."""
+
+    wait: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=MAX_WAIT_S,
+            allow_inf_nan=False,
+            description="answer when the job is final, or after so many seconds",
+        ),
+    ] = 0.0
+
+
 class NoQuery(Query):
     """No query parameter at all."""
 
@@ -81,6 +105,16 @@ def query(request: Request, model: type[Known]) -> Known:
             every = given.getlist(name)
             raise SpecError(FieldError(field=name, expected="once at most", received=every))
     return validated(model, dict(given), noun="query parameter")
+
+
+def wait_query(request: Request) -> WaitQuery:
+    """How long the answer may wait."""
+    return query(request, WaitQuery)
+
+
+def force_query(request: Request) -> ForceQuery:
+    """Whether the request forces what it asks for."""
+    return query(request, ForceQuery)
 
 
 async def no_query(request: Request) -> None:

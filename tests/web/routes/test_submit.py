@@ -1,5 +1,7 @@
 """The form of a job."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from app.domain.jobs import EVERY_JOB
@@ -75,3 +77,25 @@ async def test_only_forms_of_our_own_pages_are_taken(browser, store, headers, st
 async def test_a_form_is_bounded(browser):
     answer = await browser.post("/submit", data=LEAST | {"tags": "x" * 2**20})
     assert answer.status_code == 413
+
+
+async def test_a_job_beyond_its_limit_is_told_and_can_be_submitted_all_the_same(
+    browser, store, make_host, finish_job
+):
+    await store.beat(make_host("box", last_seen=datetime.now(UTC)))
+    given = LEAST | {"size": "tiny", "epochs": "1", "dataset.name": "digits"}
+    for _ in range(3):
+        made = await browser.post("/submit", data=given)
+        await finish_job(store, made.headers["location"].removeprefix("/jobs/"))
+    look = await browser.post("/submit", data=given | {"look": "1"})
+    assert "About 200 J" in look.text
+    tight = given | {"limits.energy_j": "50"}
+    page = await browser.post("/submit", data=tight)
+    assert page.status_code == 409
+    assert "limits.energy_j is 50.0 J" in page.text
+    assert 'aria-invalid="true"' in page.text
+    assert 'name="force" value="1"' in page.text
+    made = await browser.post("/submit", data=tight | {"force": "1"})
+    assert made.status_code == 303
+    shown = await browser.get(made.headers["location"])
+    assert "Quoted when it was queued: About 200 J" in shown.text
