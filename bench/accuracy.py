@@ -109,15 +109,16 @@ def _quotes(figures: dict[str, Any]) -> list[str]:
             name,
             str(round(found["jobs"])),
             *(
-                f"{found[f'{of}_{what}']:.1%}"
+                f"{found[f'{of}_{what}']:{'+' if 'bias' in what else ''}.1%}"
                 for of in ("energy", "duration")
-                for what in ("error", "coverage")
+                for what in ("error_median", "bias_median", "coverage")
             ),
         ]
         for name, found in groups.items()
     ]
-    head = ["family", "jobs", "energy off, median", "held by its interval"]
-    return list(_table([*head, "duration off, median", "held by its interval"], rows))
+    head = ["energy: off by, median", "too high by, median", "in its interval"]
+    more = ["duration: off by, median", "too high by, median", "in its interval"]
+    return list(_table(["family", "jobs", *head, *more], rows))
 
 
 def _worst(spread: dict[str, float]) -> float:

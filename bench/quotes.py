@@ -33,7 +33,7 @@ FAMILIES = (
 )
 SIZES = {"mlp": ("tiny", "small", "base", "medium"), "cnn": ("tiny", "small", "base")}
 LIGHT = {"svm", "random_forest"}  # of scikit-learn: no precision to choose
-PILOTS = 5  # of each family
+PILOTS = 5  # for each family, of jobs that are worth one
 LOOK_S = 1.0
 
 
@@ -66,16 +66,17 @@ def _spec(family: str, chance: random.Random) -> dict[str, Any]:
 def collect(jobs: int, seed: int) -> list[dict[str, Any]]:
     """Run them and their pilots one after the other; what each came to."""
     asked = specs(jobs, seed)
-    piloted = asked[: PILOTS * len(FAMILIES)]
+    pilots = [pilot_spec(spec, catalogue.facts(spec)) for spec in asked]
+    piloted = [number for number, pilot in enumerate(pilots) if pilot is not None]
     order = [(number, False) for number in range(jobs)]
-    order += [(number, True) for number in range(len(piloted))]
+    order += [(number, True) for number in piloted[: PILOTS * len(FAMILIES)]]
     random.Random(seed).shuffle(order)  # noqa: S311 -- no secret
     with service(TRAINWATT_MAX_QUEUED_JOBS=str(len(order) + 1)) as running:
         running.wait(running.submit(model_type="mlp", size="tiny", epochs=1))  # reads the disk once
         made = {}
         for number, pilot in order:
-            spec = asked[number]
-            spec = pilot_spec(spec, catalogue.facts(spec)) if pilot else spec
+            spec = pilots[number] if pilot else asked[number]
+            assert spec is not None
             made[number, pilot] = running.submit(**spec.model_dump(mode="json"))
         found = {}
         for count, place in enumerate(order):
@@ -148,7 +149,7 @@ def run() -> dict[str, object]:
     found = records([one for one, _ in jobs])
     families = sorted({one.model_type for one in found})
     by_family = {f: [one for one in found if one.model_type == f] for f in families}
-    pilots = [(one, said) for one, said in jobs if said]
+    pilots = [(one, said) for one, said in jobs if said and one.work.flops_per_sample]
     piloted = [_record(one, by_pilot(said["energy_j"], said["duration_s"])) for one, said in pilots]
     return {
         "what": "each of some real jobs, predicted from the others like it, and from a pilot",

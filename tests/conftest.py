@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,8 +147,10 @@ def finish_job(make_posted: Callable[..., PostedReport]) -> Callable[..., Awaita
         stretch: float = 1.0,
         accuracy: float = 0.9,
         status: JobStatus = JobStatus.SUCCEEDED,
+        host: str = "box",
+        epochs: int = 1,
     ) -> Job:
-        job = await store.claim(job_id, "box")
+        job = await store.claim(job_id, host)
         assert job is not None
         told = {"test_accuracy": accuracy}
         taken = [
@@ -159,7 +161,7 @@ def finish_job(make_posted: Callable[..., PostedReport]) -> Callable[..., Awaita
                     "ended": told if "test_accuracy" in reading.ended else reading.ended,
                 }
             )
-            for reading in make_posted().readings.readings
+            for reading in _with_epochs(make_posted().readings.readings, epochs)
         ]
         readings = make_posted().readings.model_copy(
             update={"readings": tuple(taken), "started_at": datetime.now(UTC)}
@@ -178,6 +180,23 @@ def finish_job(make_posted: Callable[..., PostedReport]) -> Callable[..., Awaita
         return job
 
     return finish
+
+
+def _with_epochs(readings: Sequence[Reading], epochs: int) -> list[Reading]:
+    """The readings of one epoch from 2 s to 8 s, with its validation, as so many such epochs."""
+    before, once, after = readings[:2], readings[2:4], readings[4:]
+    made, more_s = [*before], 6.0 * (epochs - 1)
+    for number in range(epochs):
+        again = [readings[1], *once][number == 0 :]
+        made += [_later(one, 6.0 * number, index=number) for one in again]
+    return made + [_later(one, more_s) for one in after]
+
+
+def _later(reading: Reading, seconds: float, index: int | None = None) -> Reading:
+    news: dict[str, Any] = {"t_s": reading.t_s + seconds}
+    if reading.index is not None and index is not None:
+        news["index"] = index
+    return reading.model_copy(update=news)
 
 
 def _posted(**facts: Any) -> PostedReport:

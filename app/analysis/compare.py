@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from app.analysis import scenarios
+from app.analysis.intervals import NONE, Interval
 from app.domain.comparisons import SHOWN, Comparison, Holds, Scenario, Side
 from app.domain.reports import EnergyReport
 
@@ -13,7 +14,10 @@ ALIKE = 1e-9  # of a ratio: below it two figures are the same
 
 
 def compare(
-    a: Reports, b: Reports, by_set: Mapping[str, tuple[Reports, Reports]] | None = None
+    a: Reports,
+    b: Reports,
+    by_set: Mapping[str, tuple[Reports, Reports]] | None = None,
+    runs: Interval = NONE,
 ) -> Comparison:
     """B's energy over A's.
 
@@ -21,6 +25,8 @@ def compare(
         a: of one side, one or more.
         b: of the other.
         by_set: both sides evaluated under further sets of assumptions, by name.
+        runs: the ratio's 95 % interval by how much runs of each side differ; null ends where that
+            is not known. A scenario agrees where its ratio, with this interval around it, does.
 
     Raises:
         ValueError: a side has no report.
@@ -30,9 +36,11 @@ def compare(
     before_j, after_j = _typical_j(a), _typical_j(b)
     ratio = None if before_j is None or after_j is None else after_j / before_j
     ratios, cancels = _ratios(a, b)
-    less = _less(ratio)
-    agreeing = sum(_less(one.ratio) == less for one in ratios)
-    others = [one for one in ratios if _less(one.ratio) != less]
+    less, around = _less(ratio), _around(ratio, runs)
+    sure = [all(_less(one.ratio * end) == less for end in around) for one in ratios]
+    agreeing = sum(sure)
+    others = [one for one, agrees in zip(ratios, sure, strict=True) if not agrees]
+    noisy = any(_less(ratio and ratio * end) != less for end in around)
     return Comparison(
         a=tuple(report.job_id for report in a),
         b=tuple(report.job_id for report in b),
@@ -42,7 +50,9 @@ def compare(
         low=min((one.ratio for one in ratios), default=None),
         high=max((one.ratio for one in ratios), default=None),
         less=less,
-        holds=_holds(less, agreeing, len(ratios), cancels=cancels),
+        holds="cannot_tell" if noisy else _holds(less, agreeing, len(ratios), cancels=cancels),
+        runs_low=runs[0],
+        runs_high=runs[1],
         cancels=cancels,
         scenarios=len(ratios),
         agreeing=agreeing,
@@ -98,6 +108,12 @@ def _mean_end(side: Sequence[tuple[float | None, ...]], place: int) -> float | N
     values = [ends[place] for ends in side]
     known = [value for value in values if value is not None and value > 0]
     return _geometric(known) if len(known) == len(values) else None
+
+
+def _around(ratio: float | None, runs: Interval) -> tuple[float, ...]:
+    """The ends of the interval of the runs, as factors of the ratio; 1 where it is not known."""
+    low, high = runs
+    return (1.0,) if ratio is None or low is None or high is None else (low / ratio, high / ratio)
 
 
 def _less(ratio: float | None) -> Side | None:

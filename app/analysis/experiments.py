@@ -60,7 +60,7 @@ def result(spec: ExperimentSpec, variants: Sequence[Variant], runs: Runs) -> Exp
     found = [v.model_copy(update={"dominated_by": dominated[v.number]}) for v in found]
     return ExperimentResult(
         variants=tuple(found),
-        pairs=tuple(pairs(by_variant)),
+        pairs=tuple(pairs(by_variant, paired=spec.order == "blocks")),
         front_accuracy=tuple(_front(found, lambda v: v.test_accuracy, more_is_better=True)),
         front_duration=tuple(_front(found, lambda v: v.duration_s, more_is_better=False)),
         dominated_j=math.fsum(v.spent_j for v in found if v.dominated_by is not None),
@@ -108,17 +108,22 @@ def _known(runs: Runs, figure: Callable[[ReportRow], float | None]) -> list[floa
     return [value for value in values if value is not None]
 
 
-def pairs(by_variant: Mapping[int, Runs]) -> list[PairResult]:
-    """Every pair of variants that both have a figure; their intervals hold together."""
+def pairs(by_variant: Mapping[int, Runs], *, paired: bool = True) -> list[PairResult]:
+    """Every pair of variants that both have a figure; their intervals hold together.
+
+    Args:
+        by_variant: the runs of each.
+        paired: whether runs of one block ran beside each other, and are compared in pairs.
+    """
     numbers = [n for n, runs in by_variant.items() if any(run.energy_j for run in runs)]
     every = [(a, b) for place, a in enumerate(numbers) for b in numbers[place + 1 :]]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(every))
-    return [_pair(a, b, by_variant[a], by_variant[b], confidence) for a, b in every]
+    return [_pair(a, b, by_variant[a], by_variant[b], confidence, paired=paired) for a, b in every]
 
 
-def _pair(a: int, b: int, one: Runs, other: Runs, confidence: float) -> PairResult:
+def _pair(a: int, b: int, one: Runs, other: Runs, confidence: float, *, paired: bool) -> PairResult:
     first, second = _logs(one), _logs(other)
-    blocks = sorted(first.keys() & second.keys())
+    blocks = sorted(first.keys() & second.keys()) if paired else []
     if len(blocks) >= 2:
         steps = [second[block] - first[block] for block in blocks]
         middle, (low, high) = fmean(steps), of_mean(steps, confidence)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -139,8 +139,7 @@ def _members(error: Exception) -> dict[str, Any]:
         return {"job_status": error.status}
     if not isinstance(error, OverBudgetError):
         return {}
-    limit = {"field": error.field, "expected": str(error), "received": None}
-    return {"quote": error.quote, "errors": [limit]}
+    return {"quote": error.quote, "errors": [asdict(error.limit)]}
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

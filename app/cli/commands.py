@@ -578,5 +578,5 @@ cli.add_typer(
     experiments.commands(_client, _print, _print_json, _out, _complain), name="experiment"
 )
 cli.command()(check.command(_client, _out, _print_json, _complain))
-cli.command()(takes_spec(quotes.quote_command(_client, _print_json, _out)))
+cli.command()(takes_spec(quotes.quote_command(_client, _print_json, _out, _complain)))
 cli.command()(quotes.track_command(_client, _print, _print_json, _out))

@@ -230,6 +230,7 @@ def _energy(spread: Spread | None) -> str:
 def listed(items: list[Experiment]) -> Table:
     """A line an experiment."""
     made = table("Experiment", "Name", "Variants", "State", "Created")
+    made.columns[0].no_wrap = True
     for item in items:
         made.add_row(
             item.id,

@@ -15,7 +15,7 @@ from app.client import Client
 from app.client.asks import quote_body
 from app.client.models import parse
 from app.domain.quotes import Quote, Track, TrackRecord
-from app.words.quotes import held, sentence
+from app.words.quotes import excess, held
 from app.words.units import per_cent
 
 WAIT_S = 300.0  # that one call waits for a pilot
@@ -26,7 +26,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON, nothin
 
 
 def quote_command(
-    open_client: OpenClient, show_json: Callable[[Any], None], say: Callable[[str], None]
+    open_client: OpenClient,
+    show_json: Callable[[Any], None],
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
 ) -> Callable[..., None]:
     """The command that quotes.
 
@@ -34,6 +37,7 @@ def quote_command(
         open_client: speaks to the service that the settings name.
         show_json: puts JSON on standard output.
         say: puts a line there.
+        complain: puts a sentence on standard error.
     """
 
     def quote(
@@ -47,11 +51,12 @@ def quote_command(
         ] = False,
         as_json: AsJson = False,
     ) -> None:
-        """Say what a training would cost, without running it.
+        """Say what a training would cost, with 90 % intervals, without running it.
 
-        Exits 1 where that is not known.
+        From 3 runs of the same training on the host, 10 jobs like it, or a pilot. Exits 1 where
+        that is not known.
         """
-        checked(body)
+        spec = checked(body)
         asked = quote_body(body, on_host, pilot=pilot)
         wait = {"wait": WAIT_S} if pilot else {}
         with open_client() as client:
@@ -65,7 +70,9 @@ def quote_command(
         if as_json:
             show_json(data)
         else:
-            say(sentence(found))
+            say(found.sentence)
+        if over := excess(spec.limits, found):
+            complain(over[1])
         if found.basis == "none":
             raise typer.Exit(1)
 
@@ -81,7 +88,7 @@ def track_command(
     """The command that shows the track record; `show` puts a table on standard output."""
 
     def track_record(as_json: AsJson = False) -> None:
-        """Say how far quotes were off, by host and family."""
+        """Say how far quotes were off (median), and how many held, by host and family."""
         with open_client() as client:
             data = client.call("GET", "/v1/quotes/track-record")
         found = parse(TrackRecord, data)
@@ -108,8 +115,8 @@ def _cells(item: Track) -> tuple[str, ...]:
         item.host or "",
         item.model_type or "",
         str(item.jobs),
-        per_cent(item.energy_error),
+        per_cent(item.energy_error_median),
         per_cent(item.energy_coverage),
-        per_cent(item.duration_error),
+        per_cent(item.duration_error_median),
         per_cent(item.duration_coverage),
     )

@@ -16,7 +16,6 @@ from app.domain.readings import ComponentFacts, IdlePower
 from app.domain.reports import Baseline
 from app.domain.specs import Dataset
 from app.words.jobs import ago, dataset, model, moment, says, training
-from app.words.quotes import sentence
 from app.words.units import NONE, per_cent, quantity, significant
 from app.workloads import own_model
 
@@ -80,7 +79,7 @@ def _job_rows(item: Job, stuck: str) -> dict[str, str | None]:
         "Job": item.id,
         "Status": says(item, stuck=stuck),
         "Training": training(item.asked),
-        "Quote": sentence(item.quote) if item.quote and not item.status.final else None,
+        "Quote": item.quote.sentence if item.quote else None,
         "Host": item.host,
         "Attempt": str(item.attempt) if item.attempt else None,
         "Created": moment(item.created_at),
@@ -103,6 +102,9 @@ def comparison(found: Comparison) -> Group:
     if found.low is not None and found.high is not None:
         ends = f"{significant(found.low)} to {significant(found.high)}"
         grid.add_row("B / A", f"{significant(found.ratio)} ({ends}, {found.scenarios} ways)")
+    if found.runs_low is not None and found.runs_high is not None:
+        ends = f"{significant(found.runs_low)} to {significant(found.runs_high)}"
+        grid.add_row("", f"{ends} by how much the runs differ (95 %)")
     for name, ratio in found.sets.items():
         grid.add_row("", f"{significant(ratio)} under the set {name}")
     first, *rest = found.sentences

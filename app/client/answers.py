@@ -127,8 +127,8 @@ def _error(url: str, status: int, problem: Mapping[str, Any]) -> TrainwattError:
 def _conflict(detail: str, problem: Mapping[str, Any]) -> TrainwattError:
     kind = str(problem.get("type"))
     if kind == OVER_BUDGET:
-        field = str((problem.get("errors") or [{}])[0].get("field", ""))
-        return OverBudgetError(detail, field=field, quote=dict(problem.get("quote") or {}))
+        limit = _field_error(problem["errors"][0])
+        return OverBudgetError(detail, limit=limit, quote=dict(problem["quote"]))
     if kind in CONFLICTS:
         return CONFLICTS[kind](detail)
     return StateError(detail, status=str(problem.get("job_status", "unknown")))

@@ -151,7 +151,7 @@ class Client:
         pilot: bool = False,
         wait: float | None = None,
     ) -> Quote:
-        """What a training is expected to cost, with 90 % intervals; nothing is trained for it.
+        """What a training is expected to cost, with 90 % intervals, without running it.
 
         Args:
             spec: what would be trained.

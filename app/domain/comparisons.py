@@ -22,7 +22,8 @@ class Comparison(Frozen):
     `ratio` is B's energy over A's (geometric means where a side has several). `low` and `high` are
     its ends over all `scenarios`: each sets both sides by the same models where their errors are
     shared (`cancels`), and against one another by the ends of their intervals where they are not.
-    They say nothing of how much runs of the same job differ.
+    They say nothing of how much runs of the same job differ: `runs_low` and `runs_high` do, the
+    ratio's 95 % interval where each side has two runs or more. Where 1 is in it, nobody can tell.
     """
 
     a: tuple[str, ...]  # identifiers of jobs
@@ -40,3 +41,5 @@ class Comparison(Frozen):
     against: tuple[Scenario, ...]  # those of the others that are furthest off
     sets: dict[str, float]  # the ratio under each set of assumptions
     sentences: tuple[str, ...] = ()
+    runs_low: float | None = None
+    runs_high: float | None = None

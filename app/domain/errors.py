@@ -73,13 +73,13 @@ class OverBudgetError(TrainwattError):
     """A job is expected to exceed a limit that it has itself.
 
     Attributes:
-        field: of the spec, where the limit stands.
+        limit: the field of the spec, and what it would have to be.
         quote: what it is expected to cost, as JSON.
     """
 
-    def __init__(self, message: str, *, field: str, quote: dict[str, Any]) -> None:
+    def __init__(self, message: str, *, limit: FieldError, quote: dict[str, Any]) -> None:
         """Keep the limit and the quote beside the sentence."""
-        self.field, self.quote = field, quote
+        self.limit, self.quote = limit, quote
         super().__init__(message)
 
 

@@ -103,13 +103,18 @@ class ExperimentSpec(SpecPart):
         """The changed fields of each variant, in order.
 
         Raises:
-            SpecError: both or neither of `vary` and `variants` are given, there are too many, or
-                `repeats.min` is above `repeats.max`.
+            SpecError: both or neither of `vary` and `variants` are given, there are too many,
+                `repeats.min` is above `repeats.max`, or the stop rule could never end it.
         """
         if bool(self.vary) is bool(self.variants):
             raise _refused("vary", "a grid in vary or a list in variants, one of both", "not so")
         if self.least > self.most:
             raise _refused("repeats.min", f"at most repeats.max, {self.most}", self.least)
+        if self.stop.ratio_within is not None and (
+            self.order != "blocks" or self.least == self.most
+        ):
+            expected = "order blocks and repeats.min below repeats.max, between which it may end"
+            raise _refused("stop.ratio_within", expected, self.stop.ratio_within)
         if self.variants:
             return tuple(self.variants)
         count = 1

@@ -8,7 +8,8 @@ from app.domain.quantities import Frozen
 from app.domain.specs import Execution, JobSpec, SpecPart
 
 Basis = Literal["same_work", "like_jobs", "pilot", "none"]
-Why = Literal["no_host", "few_like_jobs", "pilot_failed", "no_energy"]  # of a quote without figures
+# Why a quote has no figures.
+Why = Literal["no_host", "few_like_jobs", "no_pilot", "pilot_failed", "no_energy"]
 
 CONFIDENCE = 0.9  # of the intervals: of a hundred jobs so many end between their ends
 
@@ -16,13 +17,17 @@ CONFIDENCE = 0.9  # of the intervals: of a hundred jobs so many end between thei
 class Work(Frozen):
     """What a training does, as far as its cost follows from it; kept with each job.
 
-    `samples` are those that are trained on, counted once an epoch; in `passes` those that are only
-    scored count too, for the third of a training step's FLOPs that a forward pass has.
+    `samples` are those that are trained on, counted once an epoch; in `training_equivalent_samples`
+    those that are only scored count too, for the third of a training step's FLOPs that a forward
+    pass has.
     """
 
     model_type: str
     size: str | None
-    dataset: str  # stands for the shape of a sample
+    dataset: str
+    shape: tuple[int, ...]  # of a sample, as the model sees it
+    classes: int
+    batch_size: int
     execution: Execution  # as asked for
     layers: int
     parameters: int | None
@@ -30,7 +35,7 @@ class Work(Frozen):
     epochs: int
     steps: int
     samples: int
-    passes: float
+    training_equivalent_samples: float
 
 
 class Past(Frozen):
@@ -81,6 +86,7 @@ class Quote(Frozen):
     intensity_g_per_kwh: float | None = None
     pue: float = 1.0
     pilot_job: str | None = None  # that was run for it, or is
+    sentence: str = ""  # all of it in words
 
     @property
     def pending(self) -> bool:
@@ -132,11 +138,11 @@ class Track(Frozen):
     host: str | None  # null: of every host
     model_type: str | None  # null: every family
     jobs: int
-    energy_error: float  # median of the absolute relative errors
-    energy_bias: float  # median of the relative errors: above 0 the quotes were too high
+    energy_error_median: float  # absolute, relative
+    energy_bias_median: float  # relative; above 0 the quotes were too high
     energy_coverage: float
-    duration_error: float
-    duration_bias: float
+    duration_error_median: float
+    duration_bias_median: float
     duration_coverage: float
 
 

@@ -118,11 +118,14 @@ class Limits(SpecPart):
     emissions_g: Annotated[float | None, Field(gt=0, le=10**9, description="of CO2e")] = None
 
 
+LABEL = r"^[A-Za-z0-9._:-]{1,64}$"
+
+
 class Placement(SpecPart):
     """Where a job may run: at most one label of a worker (`gpu`, `host:NAME`, …)."""
 
     labels: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")], ...],
+        tuple[Annotated[str, Field(pattern=LABEL)], ...],
         Field(max_length=1, strict=False),
     ] = ()
 

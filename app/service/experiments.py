@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.analysis.experiments import result
@@ -41,6 +42,7 @@ class Experiments(Jobs):
             QueueFullError: the queue has no room for all of them.
         """
         self._check_count(spec, len(placed))
+        self._check_price(spec, placed)
         known = [await self._variant(place, one, force=force) for place, one in placed]
         resolved = [one for one, _ in known]
         changes = spec.changes()
@@ -63,17 +65,31 @@ class Experiments(Jobs):
             received = f"{variants} variants, {spec.most} repeats each: {count} jobs"
             raise SpecError(FieldError(field="repeats", expected=expected, received=received))
 
+    def _check_price(self, spec: ExperimentSpec, placed: Sequence[Given]) -> None:
+        """A budget in grams that could not be kept is refused."""
+        limit_g = spec.budget.emissions_g
+        for place, one in placed if limit_g is not None else ():
+            try:
+                known = self._intensity(one).g_per_kwh is not None
+            except SpecError as error:
+                raise error.within(place) from error
+            if not known:
+                expected = f"a carbon intensity of every variant: give {place} a country"
+                raise SpecError(
+                    FieldError(field="budget.emissions_g", expected=expected, received=limit_g)
+                )
+
     async def _variant(self, place: str, spec: JobSpec, *, force: bool) -> Known:
         try:
             resolved = await self._resolved(spec)
-            quoted = await self._quoted(resolved, await self._check(resolved))
+            quoted, quotes = await self._quoted(resolved, await self._check(resolved))
             if not force:
-                within_budget(resolved, quoted.quote)
+                within_budget(resolved, quotes)
         except SpecError as error:
             raise error.within(place) from error
         except OverBudgetError as error:
-            field = f"{place}.{error.field}"
-            raise OverBudgetError(f"{place}: {error}", field=field, quote=error.quote) from error
+            limit = replace(error.limit, field=f"{place}.{error.limit.field}")
+            raise OverBudgetError(f"{place}: {error}", limit=limit, quote=error.quote) from error
         return resolved, quoted
 
     async def experiment(self, experiment_id: str) -> Experiment:

@@ -37,9 +37,9 @@ class Jobs(Quotes):
         if key is not None and (job := await self._store.submitted(spec, key)):
             return job
         spec = await self._resolved(spec)
-        quoted = await self._quoted(spec, await self._check(spec))
+        quoted, quotes = await self._quoted(spec, await self._check(spec))
         if not force:
-            within_budget(spec, quoted.quote)
+            within_budget(spec, quotes)
         return await self._store.submit(
             spec, max_queued=self._settings.max_queued_jobs, key=key, quoted=quoted
         )

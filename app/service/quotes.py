@@ -1,8 +1,10 @@
 """Quotes: what a job is expected to cost where it may run, and how such figures have held."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from app.analysis.quotes import from_pilot, like, pilot_spec, predict, track, work
 from app.domain.errors import FieldError, OverBudgetError, SpecError
@@ -10,9 +12,12 @@ from app.domain.jobs import Job, JobStatus
 from app.domain.quantities import co2e_g
 from app.domain.quotes import Basis, Predicted, Quote, Quoted, QuoteRecord, TrackRecord, Why, Work
 from app.domain.reports import EnergyReport
-from app.domain.specs import JobSpec, Placement, WorkloadFacts
+from app.domain.specs import LABEL, JobSpec, Placement, WorkloadFacts
 from app.service.checks import Checks, listens
-from app.words.quotes import excess
+from app.words.quotes import excess, sentence
+
+PILOTS_LAST = timedelta(days=30)  # then a host, or what is installed there, may be another one
+AGAIN_AFTER = timedelta(minutes=10)  # so that who asks again and again does not run it each time
 
 
 class Quotes(Checks):
@@ -36,28 +41,42 @@ class Quotes(Checks):
             facts = await self._check(spec)
         except SpecError as error:
             raise error.within("spec") from error
-        quote = (await self._quoted(spec, facts, host)).quote
-        if not pilot or quote.basis != "none" or quote.pilot_job is not None:
+        quote = (await self._quoted(spec, facts, host))[0].quote
+        if not pilot or quote.basis != "none" or quote.pending or await self._is_fresh(quote):
             return quote
+        asked = pilot_spec(spec, facts)
+        if asked is None:
+            return _said(quote.model_copy(update={"reason": "no_pilot"}))
         started = await self._store.submit(
-            _placed(pilot_spec(spec, facts), host), max_queued=self._settings.max_queued_jobs
+            _placed(asked, host),
+            max_queued=self._settings.max_queued_jobs,
+            key=f"pilot\n{asked.sha256()}\n{host}\n{quote.pilot_job}",  # of two at once one is made
         )
-        return quote.model_copy(update={"pilot_job": started.id})
+        waiting = {"pilot_job": started.id, "reason": "few_like_jobs"}
+        return _said(quote.model_copy(update=waiting))
+
+    async def _is_fresh(self, quote: Quote) -> bool:
+        """Whether a pilot that did not succeed has ended so lately that it is not run again."""
+        if quote.pilot_job is None:
+            return False
+        pilot = await self._store.get(quote.pilot_job)
+        if pilot.status is JobStatus.CANCELLED or pilot.finished_at is None:
+            return False
+        return datetime.now(UTC) - pilot.finished_at < AGAIN_AFTER
 
     async def track_record(self) -> TrackRecord:
         """How quotes have held: of all jobs, and by host and family."""
         return await asyncio.to_thread(_tracks, await self._store.quote_records())
 
-    async def _quoted(self, spec: JobSpec, facts: WorkloadFacts, host: str | None = None) -> Quoted:
-        """The quote of a spec that was checked, and its work."""
+    async def _quoted(
+        self, spec: JobSpec, facts: WorkloadFacts, host: str | None = None
+    ) -> tuple[Quoted, tuple[Quote, ...]]:
+        """The work and the quote of a spec that was checked, and its quotes on every host."""
         wanted = work(spec, facts)
         quotes = [
-            await self._on(name, spec, wanted) for name in await self._candidates(spec, host)
+            await self._on(name, spec, facts, wanted) for name in await self._candidates(spec, host)
         ] or [self._without(spec, "no_host", None, 0)]
-        quote = min(quotes, key=_rank)
-        if quote.basis == "none":
-            quote = await self._by_pilot(spec, facts, wanted, quote, host)
-        return Quoted(work=wanted, quote=quote)
+        return Quoted(work=wanted, quote=_said(min(quotes, key=_rank))), tuple(quotes)
 
     async def _candidates(self, spec: JobSpec, host: str | None) -> list[str]:
         """The hosts whose worker may take the job.
@@ -73,27 +92,32 @@ class Quotes(Checks):
             raise SpecError(FieldError(field="host", expected=expected, received=host))
         return [host]
 
-    async def _on(self, host: str, spec: JobSpec, wanted: Work) -> Quote:
+    async def _on(self, host: str, spec: JobSpec, facts: WorkloadFacts, wanted: Work) -> Quote:
         past = await self._store.past(spec.model_type, host)
         told = await asyncio.to_thread(predict, wanted, past)
-        if told is None:
-            alike = sum(like(wanted, one.work) for one in past)
-            return self._without(spec, "few_like_jobs", host, alike)
-        basis, count, predicted = told
-        return self._with(spec, predicted, basis, host, count)
+        if told is not None:
+            basis, count, predicted = told
+            return self._with(spec, predicted, basis, host, count)
+        alike = sum(like(wanted, one.work) for one in past)
+        quote = self._without(spec, "few_like_jobs", host, alike)
+        asked = pilot_spec(spec, facts)
+        return quote if asked is None else await self._by_pilot(asked, spec, wanted, quote)
 
-    async def _by_pilot(
-        self, spec: JobSpec, facts: WorkloadFacts, wanted: Work, quote: Quote, host: str | None
-    ) -> Quote:
-        """From the pilot of the spec, where one was run; the quote without figures else."""
-        pilot = await self._store.newest(pilot_spec(spec, facts).sha256(), host=host)
-        if pilot is None or pilot.status is JobStatus.CANCELLED:
+    async def _by_pilot(self, asked: JobSpec, spec: JobSpec, wanted: Work, quote: Quote) -> Quote:
+        """From the pilot of the spec on the quote's host, where one was run."""
+        since = datetime.now(UTC) - PILOTS_LAST
+        pilot = await self._store.newest(
+            asked.sha256(),
+            host=str(quote.host),
+            labels=(*spec.placement.labels, f"host:{quote.host}"),
+            since=since,
+        )
+        if pilot is None:
             return quote
-        if not pilot.status.final:
-            return quote.model_copy(update={"pilot_job": pilot.id})
-        if pilot.status is not JobStatus.SUCCEEDED:
-            return quote.model_copy(update={"pilot_job": pilot.id, "reason": "pilot_failed"})
-        return await self._from(pilot, spec, wanted, quote)
+        if pilot.status is JobStatus.SUCCEEDED:
+            return await self._from(pilot, spec, wanted, quote)
+        reason = "pilot_failed" if pilot.status.final else "few_like_jobs"
+        return quote.model_copy(update={"pilot_job": pilot.id, "reason": reason})
 
     async def _from(self, pilot: Job, spec: JobSpec, wanted: Work, quote: Quote) -> Quote:
         body = await self._store.report(pilot.id)
@@ -150,27 +174,48 @@ def _tracks(records: Sequence[QuoteRecord]) -> TrackRecord:
     return TrackRecord(overall=track(records) if records else None, items=tuple(tracks))
 
 
-def within_budget(spec: JobSpec, quote: Quote) -> None:
-    """See that a job may keep its limits; one that may end early may, whatever its quote is.
+def within_budget(spec: JobSpec, quotes: Sequence[Quote]) -> None:
+    """See that a job may keep its limits on one of the hosts that may take it.
+
+    One that may end early may, whatever its quote is.
+
+    Args:
+        spec: the job.
+        quotes: on every host that may take it, one or more.
 
     Raises:
-        OverBudgetError: the low end of its quote is above one of them.
+        OverBudgetError: on each of them the low end of its quote is above a limit.
     """
     if spec.target_accuracy is not None or spec.early_stopping is not None:
         return
-    if told := excess(spec.limits, quote):
-        field, sentence = told
-        raise OverBudgetError(sentence, field=field, quote=quote.model_dump(mode="json"))
+    told = [excess(spec.limits, quote) for quote in quotes]
+    if all(told):
+        best = min(range(len(quotes)), key=lambda place: _rank(quotes[place]))
+        limit, why = told[best] or next(filter(None, told))
+        quote = _said(quotes[best]).model_dump(mode="json")
+        raise OverBudgetError(why, limit=limit, quote=quote)
+
+
+def _said(quote: Quote) -> Quote:
+    """The quote with what it says in words."""
+    return quote.model_copy(update={"sentence": sentence(quote)})
 
 
 def _rank(quote: Quote) -> tuple[bool, float]:
-    """Those with figures first, the lowest low end first; else the most like jobs."""
-    low_j = quote.energy_low_j
-    return low_j is None, -quote.like_jobs if low_j is None else low_j
+    """Those with figures first, the least energy first; else the most like jobs."""
+    energy_j = quote.energy_j
+    return energy_j is None, -quote.like_jobs if energy_j is None else energy_j
 
 
 def _placed(spec: JobSpec, host: str | None) -> JobSpec:
-    """The spec, on this host where one is given."""
+    """The spec, on this host where one is given.
+
+    Raises:
+        SpecError: the host's name is none that a job can be placed by.
+    """
     if host is None:
         return spec
+    if not re.fullmatch(LABEL, f"host:{host}"):
+        expected = f"a host whose name can be a label, matching {LABEL} with host: before it"
+        raise SpecError(FieldError(field="host", expected=expected, received=host))
     return spec.model_copy(update={"placement": Placement(labels=(f"host:{host}",))})

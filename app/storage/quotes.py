@@ -1,6 +1,12 @@
 """What quotes are made from, jobs that ran through with their work, and what became of quotes."""
 
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from app.analysis.quotes import done
 from app.domain.jobs import Job, JobStatus
@@ -8,6 +14,8 @@ from app.domain.quotes import Past, QuoteRecord, Work
 from app.storage.database import Database
 from app.storage.rows import SELECT_JOB, job_from
 from app.storage.tables import jobs, reports
+
+logger = logging.getLogger(__name__)
 
 PAST = 200  # jobs of a family on a host that are looked at, newest first
 RECORDS = 10_000  # quotes that a track record is of, newest first
@@ -32,27 +40,43 @@ class QuoteRecords(Database):
                 reports.c.status == JobStatus.SUCCEEDED.value,
                 jobs.c.work.is_not(None),
                 reports.c.energy_total_j > 0,
+                _of_row("samples") > 0,
             )
             .order_by(reports.c.finished_at.desc())
             .limit(PAST)
         )
         async with self.transaction() as connection:
             rows = (await connection.execute(query)).all()
-        return tuple(
-            Past(
-                work=done(Work.model_validate_json(row.work), int(row.samples)),
-                energy_j=row.energy_j,
-                duration_s=row.duration_s,
-            )
-            for row in rows
-        )
+        return tuple(one for row in rows if (one := _past(row)) is not None)
 
-    async def newest(self, spec_sha256: str, *, host: str | None) -> Job | None:
-        """The newest job of a spec, on a host where one is given; null where there is none."""
-        query = SELECT_JOB.where(jobs.c.spec_sha256 == spec_sha256)
-        if host is not None:
-            query = query.where(sa.or_(jobs.c.host == host, jobs.c.label == f"host:{host}"))
-        query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1)
+    async def newest(
+        self, spec_sha256: str, *, host: str, labels: Sequence[str], since: datetime
+    ) -> Job | None:
+        """The newest job of a spec that succeeded on a host, else that ran or may run there.
+
+        Args:
+            spec_sha256: the identity of the spec.
+            host: the host.
+            labels: of waiting jobs that it takes; those without a label are taken anyway.
+            since: older ones do not count.
+        """
+        waits = sa.and_(
+            jobs.c.status == JobStatus.QUEUED.value,
+            sa.or_(jobs.c.label.is_(None), jobs.c.label.in_(labels)),
+        )
+        query = (
+            SELECT_JOB.where(
+                jobs.c.spec_sha256 == spec_sha256,
+                jobs.c.created_at >= since,
+                sa.or_(jobs.c.host == host, waits),
+            )
+            .order_by(
+                sa.desc(jobs.c.status == JobStatus.SUCCEEDED.value),
+                jobs.c.created_at.desc(),
+                jobs.c.id.desc(),
+            )
+            .limit(1)
+        )
         async with self.transaction() as connection:
             row = (await connection.execute(query)).one_or_none()
         return job_from(row) if row else None
@@ -93,3 +117,15 @@ def _quoted(name: str) -> sa.ColumnElement[float]:
 
 def _of_row(name: str) -> sa.ColumnElement[float]:
     return sa.cast(reports.c.row.op("->>")(name), sa.Double)
+
+
+def _past(row: sa.Row[Any]) -> Past | None:
+    """A job that has run; null where its work was kept by a version that counts otherwise."""
+    try:
+        planned = Work.model_validate_json(row.work)
+    except ValidationError as error:
+        logger.warning("the work of a job is of another version, and left out: %s", error)
+        return None
+    return Past(
+        work=done(planned, int(row.samples)), energy_j=row.energy_j, duration_s=row.duration_s
+    )

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from app import __version__
-from app.words import experiments, hosts, jobs, quotes, report, units
+from app.words import experiments, hosts, jobs, report, units
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -63,7 +63,6 @@ def _filters() -> Mapping[str, Any]:
         "moment": jobs.moment,
         "training": jobs.training,
         "share": jobs.share,
-        "quoted": quotes.sentence,
         "standing": experiments.standing,
         "reads": hosts.reads,
         "idle": hosts.idle,

@@ -69,6 +69,12 @@ def verdict(found: Comparison, a: str = "A", b: str = "B") -> str:
         )
     used = f"{b} used {significant(found.ratio)} times the energy of {a}"
     ends = f"{significant(found.low)} to {significant(found.high)}"
+    if found.runs_low is not None and found.runs_low <= 1 <= (found.runs_high or 0):
+        runs = f"{significant(found.runs_low)} to {significant(found.runs_high)}"
+        return (
+            f"{used}, which their runs do not make sure ({runs}, the 95 % interval over them): "
+            "nobody can tell who used less."
+        )
     if found.less is None:
         return f"{used}: their central figures are the same ({ends} under other assumptions)."
     ranking = f"{b if found.less == 'b' else a} used less"
@@ -119,7 +125,7 @@ def caveats(reports: Sequence[EnergyReport], *, repeated: bool = False) -> list[
 
     Args:
         reports: of all of them.
-        repeated: whether each side has several runs.
+        repeated: whether each side has several runs, whose spread is in the verdict.
     """
     said = []
     if len({r.environment.host if r.environment else None for r in reports}) > 1:
@@ -146,10 +152,10 @@ def caveats(reports: Sequence[EnergyReport], *, repeated: bool = False) -> list[
     if len({r.assumptions.set for r in reports}) > 1:
         said.append("They were made with different sets of assumptions.")
     said.append(
-        "These are means over runs: how much those differ is in the experiment's result."
+        "These are means over runs, and the verdict holds over how much those differ, at 95 %."
         if repeated
-        else "One run each does not show how much runs of the same job differ: repeat them before "
-        "you decide on a difference of a few per cent."
+        else "One run of a side does not show how much runs of the same job differ: repeat them "
+        "before you decide on a difference of a few per cent."
     )
     return said
 

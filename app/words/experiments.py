@@ -43,8 +43,9 @@ def sentences(
     if dominated:
         names = "; ".join(v.label for v in dominated)
         yield (
-            f"{len(dominated)} of {len(found.variants)} variants need more energy than another "
-            f"that is at least as accurate ({names}): they cost {quantity(found.dominated_j, 'J')}."
+            f"{len(dominated)} of {len(found.variants)} variants need more energy on average than "
+            f"another that is at least as accurate ({names}): they cost "
+            f"{quantity(found.dominated_j, 'J')}."
         )
     failed = [f"{v.failed} of {v.label}" for v in found.variants if v.failed]
     if failed:

@@ -1,8 +1,9 @@
 """A quote in words: what is expected, how sure that is, and from what it is known."""
 
+from app.domain.errors import FieldError
 from app.domain.quotes import Quote, TrackRecord
 from app.domain.specs import Limits
-from app.words.units import duration, interval, per_cent, quantity, significant
+from app.words.units import duration, interval, per_cent, quantity
 
 BASIS = {
     "same_work": "from {n} runs of the same training",
@@ -37,6 +38,11 @@ def _seconds(quote: Quote) -> str:
 def _without(quote: Quote) -> str:
     if quote.reason == "pilot_failed":
         return f"No quote: the pilot {quote.pilot_job} did not succeed, and says why."
+    if quote.reason == "no_pilot":
+        return (
+            "No quote, and a pilot would tell nothing: the job is hardly longer than one, or its "
+            "model has no steps. Run it; from 3 runs on there is a quote."
+        )
     if quote.reason == "no_energy":
         return f"No quote: the pilot {quote.pilot_job} has no energy for every phase."
     if quote.pilot_job is not None:
@@ -47,8 +53,9 @@ def _without(quote: Quote) -> str:
         quote.like_jobs, f"{quote.like_jobs} jobs like it have"
     )
     return (
-        f"No quote: {there} run on {quote.host}, and it takes 10, or 3 of the same training. "
-        "A pilot of a few steps would tell, where it is allowed."
+        f"No quote: {there} run on {quote.host}, and it takes 10 of about this size, or 3 of the "
+        "same training. "
+        'A pilot of a few steps would tell: ask for one (--pilot, or "pilot": true).'
     )
 
 
@@ -59,21 +66,21 @@ def held(found: TrackRecord) -> str:
     one = found.overall
     jobs = "1 job" if one.jobs == 1 else f"{one.jobs} jobs"
     return (
-        f"Over {jobs} the energy was off by {per_cent(one.energy_error)} (median), and "
+        f"Over {jobs} the energy was off by {per_cent(one.energy_error_median)} (median), and "
         f"{per_cent(one.energy_coverage)} ended within their 90 % interval."
     )
 
 
-def excess(limits: Limits, quote: Quote) -> tuple[str, str] | None:
-    """The limit that a job would not keep, and why, in a sentence; null where it may keep all."""
+def excess(limits: Limits, quote: Quote) -> tuple[FieldError, str] | None:
+    """The limit that a job would not keep, and that in a sentence; null where it may keep all."""
     for limit, low, unit, name in (
         (limits.energy_j, quote.energy_low_j, "J", "limits.energy_j"),
         (limits.emissions_g, quote.co2e_low_g, "g", "limits.emissions_g"),
     ):
         if limit is not None and low is not None and low > limit:
-            return name, (
-                f"{name} is {significant(limit)} {unit}, and this job is expected to use at least "
-                f"{quantity(low, unit)}: raise the limit, make the job smaller, or force it. "
-                f"{sentence(quote)}"
+            return FieldError(field=name, expected=f"a number ≥ {low:.6g}", received=limit), (
+                f"{name} is {quantity(limit, unit)}, and this job is expected to use at least "
+                f"{quantity(low, unit)}: raise the limit, make the job smaller, or force it "
+                f"(force=true). {sentence(quote)}"
             )
     return None

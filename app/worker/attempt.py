@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import functools
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,14 +72,21 @@ async def run_job(
         stage = Stage.STARTING if may_begin else Stage.WAITING_FOR_QUIET
         earlier = await again(lambda: store.attempts(job_id))
         number = earlier[-1].attempt + 1 if earlier else 1
+        tries = itertools.count()
+
+        async def claim() -> Job | None:
+            unsure = number if next(tries) else None  # the answer to the try before may be lost
+            return await store.claim(job_id, bench.host.name, stage, attempt=unsure)
+
         await announce(job_id)
-        claim = functools.partial(store.claim, job_id, bench.host.name, stage, attempt=number)
         job, cancelled = await _whole(again(claim))
         if job is None:
             logger.info("job %s does not wait any more", job_id)
             if cancelled:
                 raise cancelled
             return
+        if job.attempt != number:  # an attempt that we did not know of has ended meanwhile
+            earlier = await again(lambda: store.attempts(job_id))
         with about(job_id=job_id):
             await Attempt(bench, job, hold, earlier).run(cancelled)
 

@@ -70,7 +70,7 @@ class MemoryStore:
         self._may_fail()
         return ()
 
-    async def newest(self, spec_sha256: str, *, host: str | None) -> None:
+    async def newest(self, spec_sha256: str, **where: Any) -> None:
         self._may_fail()
 
     async def submit(

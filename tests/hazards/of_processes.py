@@ -88,7 +88,7 @@ HAZARDS = (
     Hazard(
         name="claim-without-an-answer",
         file="app/worker/attempt.py",
-        old="stage, attempt=number)\n",
+        old="stage, attempt=unsure)\n",
         new="stage)\n",
         test=f"{ATTEMPT}::test_a_claim_whose_answer_is_lost_is_no_lost_attempt",
     ),

@@ -252,11 +252,47 @@ async def test_variants_are_compared_over_all_of_their_runs(service, store, crea
     found = await service.compare(a, b)
     assert (len(found.a), len(found.b)) == (2, 2)
     assert found.ratio == pytest.approx(2.0)
+    assert (found.holds, found.runs_low) == ("in_all", pytest.approx(2.0))
     assert "means over runs" in found.sentences[-1]
     mixed = await service.compare(found.a[0], b)
     assert (mixed.a, len(mixed.b)) == ((found.a[0],), 2)
-    assert "One run each" in mixed.sentences[-1]
+    assert "One run of a side" in mixed.sentences[-1]
     with pytest.raises(NotFoundError, match="no variant 2"):
         await service.compare(a, f"{made.id}:2")
     with pytest.raises(NotFoundError, match="no experiment"):
         await service.compare(a, "none:0")
+    with pytest.raises(SpecError, match="another job than a"):
+        await service.compare(a, f"{made.id}:00")
+    with pytest.raises(SpecError, match="another job than a"):
+        await service.compare(found.a[0], a)
+
+
+async def test_variants_whose_runs_differ_as_much_as_they_do_have_no_verdict(
+    service, store, create, finish_job
+):
+    made = await create(repeats=3)
+    stretches = {(0, 0): 1.0, (0, 1): 1.1, (0, 2): 1.05, (1, 0): 1.1, (1, 1): 1.0, (1, 2): 1.12}
+    for job in await _jobs(store, made):
+        await finish_job(store, job.id, stretch=stretches[job.variant, job.block])
+    found = await service.compare(f"{made.id}:0", f"{made.id}:1")
+    assert found.ratio > 1
+    assert found.runs_low < 1 < found.runs_high
+    assert found.holds == "cannot_tell"
+    assert "which their runs do not make sure" in found.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"repeats": 4, "stop": {"ratio_within": 0.1}}, "stop.ratio_within"),
+        (
+            {"repeats": {}, "order": "sequential", "stop": {"ratio_within": 0.1}},
+            "stop.ratio_within",
+        ),
+        ({"budget": {"emissions_g": 5}}, "budget.emissions_g"),
+    ],
+)
+async def test_what_could_not_be_kept_is_refused(create, fields, field):
+    with pytest.raises(SpecError) as caught:
+        await create(**fields)
+    assert [error.field for error in caught.value.errors] == [field]

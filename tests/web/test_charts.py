@@ -31,7 +31,7 @@ def test_a_line_is_broken_where_a_value_is_missing():
 
 
 @given(st.lists(st.just(0.0) | st.floats(1e-6, 1e6), min_size=1, max_size=3000))
-def test_a_long_line_is_cut_to_means_of_the_same_area(watts):
+def test_a_long_line_is_cut_to_means_of_the_same_area(watts):  # no sensor tells a microwatt
     t_s = [float(n) for n in range(len(watts))]
     chart = charts.power(t_s, {"cpu": watts}, float(len(watts)))
     drawn = points(" ".join(chart.lines[0].pieces))

@@ -35,11 +35,12 @@ def test_a_quote_says_what_from_what_and_how_sure():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({}, "4 jobs like it have run on box, and it takes 10, or 3"),
+        ({}, "4 jobs like it have run on box, and it takes 10 of about this size, or 3"),
         ({"like_jobs": 1}, "1 job like it has run"),
         ({"like_jobs": 0}, "no job like it has run"),
         ({"reason": "no_host", "host": None}, "no worker that takes such a job"),
         ({"pilot_job": "p"}, "the pilot p waits or runs"),
+        ({"reason": "no_pilot"}, "a pilot would tell nothing"),
         ({"pilot_job": "p", "reason": "pilot_failed"}, "the pilot p did not succeed"),
         ({"pilot_job": "p", "reason": "no_energy"}, "the pilot p has no energy"),
     ],
@@ -52,14 +53,18 @@ def test_an_excess_is_named_with_both_figures():
     assert excess(Limits(energy_j=480), QUOTE) is None
     assert excess(Limits(), QUOTE) is None
     assert excess(Limits(energy_j=1), NONE) is None
-    field, told = excess(Limits(energy_j=400), QUOTE)
-    assert field == "limits.energy_j"
+    limit, told = excess(Limits(energy_j=400), QUOTE)
+    assert (limit.field, limit.expected, limit.received) == (
+        "limits.energy_j",
+        "a number ≥ 480",
+        400,
+    )
     assert told.startswith(
         "limits.energy_j is 400 J, and this job is expected to use at least 480 J"
     )
     assert told.endswith(sentence(QUOTE))
     grams = QUOTE.model_copy(update={"co2e_g": 0.5, "co2e_low_g": 0.4, "co2e_high_g": 0.6})
-    assert excess(Limits(emissions_g=0.3), grams)[1].startswith("limits.emissions_g is 0.300 g")
+    assert excess(Limits(emissions_g=0.3), grams)[1].startswith("limits.emissions_g is 300 mg")
 
 
 def test_a_track_record_is_one_sentence():
@@ -68,11 +73,11 @@ def test_a_track_record_is_one_sentence():
         host=None,
         model_type=None,
         jobs=20,
-        energy_error=0.05,
-        energy_bias=0,
+        energy_error_median=0.05,
+        energy_bias_median=0,
         energy_coverage=0.9,
-        duration_error=0.05,
-        duration_bias=0,
+        duration_error_median=0.05,
+        duration_bias_median=0,
         duration_coverage=0.9,
     )
     assert held(TrackRecord(overall=one, items=())) == (

@@ -16,7 +16,6 @@ from app.api.routes.requests import (
 )
 from app.api.validation import json_object, validated
 from app.domain.quotes import Quote, QuoteRequest, TrackRecord
-from app.words.quotes import sentence
 
 router = APIRouter(tags=["quotes"])
 
@@ -29,12 +28,6 @@ EXAMPLES = {
 }
 
 
-class QuoteView(Quote):
-    """A quote, and what it says in words."""
-
-    sentence: str
-
-
 async def _asked(request: Request) -> QuoteRequest:
     return validated(QuoteRequest, json_object(await body(request, of="job to be quoted")))
 
@@ -42,11 +35,9 @@ async def _asked(request: Request) -> QuoteRequest:
 @router.post(
     "/v1/quotes",
     operation_id="quote_job",
-    response_model=QuoteView,
+    response_model=Quote,
     responses=docs.problems(413, 415, 429, 503)
-    | {
-        202: {"model": QuoteView, "description": "A pilot waits or runs; ask again for the figures"}
-    },
+    | {202: {"model": Quote, "description": "A pilot waits or runs; ask again for the figures"}},
     openapi_extra=docs.json_body(QuoteRequest, EXAMPLES) | docs.query(WaitQuery),
 )
 async def quote_job(
@@ -65,8 +56,7 @@ async def quote_job(
         pilot = await service.get(str(quote.pilot_job))
         await until_final(request, service, pilot, request.app.state.stopping, how.wait)
         quote = await service.quote(asked.spec, host=asked.host)
-    said = QuoteView(**quote.model_dump(), sentence=sentence(quote))
-    return JSONResponse(said.model_dump(mode="json"), status_code=202 if quote.pending else 200)
+    return JSONResponse(quote.model_dump(mode="json"), status_code=202 if quote.pending else 200)
 
 
 @router.get(

@@ -15,7 +15,7 @@ from app.web.forms import filled, form
 from app.web.pages import page
 from app.web.snippets import snippets
 from app.web.spec_form import BY_HAND, GROUPS, spec_of
-from app.words.quotes import sentence
+from app.words.quotes import excess
 
 DEFAULTS = {"model_type": "cnn", "size": "base", "epochs": "3", "dataset.name": "mnist5k"}
 OWN_MODEL = "keras"  # has an architecture, which no field of a form holds
@@ -44,7 +44,7 @@ async def submit(request: Request, service: Serving) -> Response:
             return await _form(request, service, given, spec=spec, facts=facts, quote=quote)
         job: Job = await service.submit(spec, force=force)
     except OverBudgetError as error:
-        over = FieldError(field=error.field, expected=str(error), received=None)
+        over = FieldError(field=error.limit.field, expected=str(error), received=None)
         return await _form(request, service, given, errors=(over,), status=409, force=FORCE)
     except SpecError as error:
         return await _form(request, service, given, errors=error.errors)
@@ -78,7 +78,8 @@ async def _form(
         groups=GROUPS,
         by_hand=BY_HAND,
         facts=facts,
-        quote=sentence(quote) if quote else None,
+        quote=quote.sentence if quote else None,
+        over=excess(spec.limits, quote) if spec and quote else None,
         force=force,
         ways=snippets(spec, url, key=request.app.state.keyed) if spec else None,
         errors=errors,

@@ -38,7 +38,7 @@ def test_the_verdict_with_its_figures_and_sentences(client, twice):
     assert found.sets["codecarbon"] == pytest.approx(0.5)
     assert set(found.sets) == {"codecarbon", "specpower"}
     assert found.sentences[0].endswith("B used less in all of them.")
-    assert found.sentences[-1].startswith("One run each does not show")
+    assert found.sentences[-1].startswith("One run of a side does not show")
 
 
 def test_what_cannot_be_compared(client, twice, make_posted):

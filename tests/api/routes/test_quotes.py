@@ -62,15 +62,15 @@ async def test_what_does_not_hold_is_named(real, body, field):
 
 
 async def test_a_pilot_is_queued_and_waited_for(real, store, finish_job):
-    asked = {"spec": SPEC, "pilot": True}
+    asked = {"spec": SPEC | {"epochs": 40}, "pilot": True}
     first = await real.post("/v1/quotes", json=asked)
     assert (first.status_code, first.json()["reason"]) == (202, "few_like_jobs")
     waiting = asyncio.ensure_future(real.post("/v1/quotes?wait=60", json=asked))
     await asyncio.sleep(0.2)
     assert not waiting.done()
-    await finish_job(store, first.json()["pilot_job"])
+    await finish_job(store, first.json()["pilot_job"], epochs=2)
     told = await waiting
-    assert (told.status_code, told.json()["reason"]) == (200, "no_energy")
+    assert (told.status_code, told.json()["basis"]) == (200, "pilot")
 
 
 async def test_a_job_beyond_its_limit_is_refused_unless_forced(real, ran):
@@ -80,7 +80,9 @@ async def test_a_job_beyond_its_limit_is_refused_unless_forced(real, ran):
     problem = refused.json()
     assert (refused.status_code, problem["type"]) == (409, "urn:trainwatt:problem:over-budget")
     assert problem["quote"]["energy_low_j"] == pytest.approx(200)
-    assert [error["field"] for error in problem["errors"]] == ["limits.energy_j"]
+    (limit,) = problem["errors"]
+    assert (limit["field"], limit["received"]) == ("limits.energy_j", 50)
+    assert limit["expected"].startswith("a number ≥ ")
     assert "limits.energy_j is 50" in problem["detail"]
     forced = await real.post("/v1/jobs?force=true", json=tight)
     assert (forced.status_code, forced.json()["quote"]["basis"]) == (202, "same_work")
