@@ -60,15 +60,15 @@ class QuoteRecords(Database):
             labels: of waiting jobs that it takes; those without a label are taken anyway.
             since: older ones do not count.
         """
-        waits = sa.and_(
-            jobs.c.status == JobStatus.QUEUED.value,
+        nowhere = sa.and_(  # it waits, or was cancelled before it ran
+            jobs.c.host.is_(None),
             sa.or_(jobs.c.label.is_(None), jobs.c.label.in_(labels)),
         )
         query = (
             SELECT_JOB.where(
                 jobs.c.spec_sha256 == spec_sha256,
                 jobs.c.created_at >= since,
-                sa.or_(jobs.c.host == host, waits),
+                sa.or_(jobs.c.host == host, nowhere),
             )
             .order_by(
                 sa.desc(jobs.c.status == JobStatus.SUCCEEDED.value),
