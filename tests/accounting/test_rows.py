@@ -93,4 +93,9 @@ def test_the_columns_stay_where_they_are():
     assert columns.index("energy_total_j") == 32
     assert columns.index("j_per_sample") == 61
     assert columns.index("target_reached") == 74
-    assert columns[-3:] == ["service_share", "waited_for_quiet_s", "overrides"]
+    assert columns[-4:] == [
+        "service_share",
+        "waited_for_quiet_s",
+        "overrides",
+        "best_validation_accuracy",
+    ]

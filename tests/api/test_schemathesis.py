@@ -27,8 +27,8 @@ from app.storage.store import Store
 from app.workloads import catalogue
 
 HERE = Path(__file__).parent
-BUDGET_S = 120  # for generated requests; the examples and the edges of each field come on top
-LIMIT_S = 240
+BUDGET_S = 150  # for generated requests; the examples and the edges of each field come on top
+LIMIT_S = 500
 KEY = "a-key-for-this-test"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -75,6 +75,7 @@ async def _end(store, job_id, host):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_whole_description(jobs, database_url, serving, tmp_path, make_posted):
     @asynccontextmanager
     async def open_service():
