@@ -58,11 +58,11 @@ def quote_command(
         """
         spec = checked(body)
         asked = quote_body(body, on_host, pilot=pilot)
-        wait = {"wait": WAIT_S} if pilot else {}
+        wait_s = WAIT_S if pilot else None
         with open_client() as client:
             while True:
                 data = client.call(
-                    "POST", "/v1/quotes", body=asked, params=wait, longer_s=sum(wait.values())
+                    "POST", "/v1/quotes", body=asked, params={"wait": wait_s}, longer_s=wait_s or 0
                 )
                 found = parse(Quote, data)
                 if not (pilot and found.pending):

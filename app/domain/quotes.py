@@ -91,7 +91,7 @@ class Quote(Frozen):
     @property
     def pending(self) -> bool:
         """Whether its pilot waits or runs."""
-        return self.pilot_job is not None and self.reason in {"few_like_jobs", "no_host"}
+        return self.pilot_job is not None and self.reason == "few_like_jobs"
 
 
 class Quoted(Frozen):

@@ -42,11 +42,10 @@ class Quotes(Checks):
         except SpecError as error:
             raise error.within("spec") from error
         quote = (await self._quoted(spec, facts, host))[0].quote
-        if not pilot or quote.basis != "none" or quote.pending or await self._is_fresh(quote):
-            return quote
         asked = pilot_spec(spec, facts)
-        if asked is None:
-            return _said(quote.model_copy(update={"reason": "no_pilot"}))
+        done = quote.basis != "none" or quote.pending or quote.reason == "no_energy"
+        if not pilot or asked is None or done or await self._is_fresh(quote):
+            return quote
         started = await self._store.submit(
             _placed(asked, host),
             max_queued=self._settings.max_queued_jobs,
@@ -99,9 +98,11 @@ class Quotes(Checks):
             basis, count, predicted = told
             return self._with(spec, predicted, basis, host, count)
         alike = sum(like(wanted, one.work) for one in past)
-        quote = self._without(spec, "few_like_jobs", host, alike)
         asked = pilot_spec(spec, facts)
-        return quote if asked is None else await self._by_pilot(asked, spec, wanted, quote)
+        if asked is None:
+            return self._without(spec, "no_pilot", host, alike)
+        quote = self._without(spec, "few_like_jobs", host, alike)
+        return await self._by_pilot(asked, spec, wanted, quote)
 
     async def _by_pilot(self, asked: JobSpec, spec: JobSpec, wanted: Work, quote: Quote) -> Quote:
         """From the pilot of the spec on the quote's host, where one was run."""
@@ -188,12 +189,10 @@ def within_budget(spec: JobSpec, quotes: Sequence[Quote]) -> None:
     """
     if spec.target_accuracy is not None or spec.early_stopping is not None:
         return
-    told = [excess(spec.limits, quote) for quote in quotes]
-    if all(told):
-        best = min(range(len(quotes)), key=lambda place: _rank(quotes[place]))
-        limit, why = told[best] or next(filter(None, told))
-        quote = _said(quotes[best]).model_dump(mode="json")
-        raise OverBudgetError(why, limit=limit, quote=quote)
+    over = [(quote, told) for quote in quotes if (told := excess(spec.limits, quote))]
+    if len(over) == len(quotes):
+        quote, (limit, why) = min(over, key=lambda pair: _rank(pair[0]))
+        raise OverBudgetError(why, limit=limit, quote=_said(quote).model_dump(mode="json"))
 
 
 def _said(quote: Quote) -> Quote:

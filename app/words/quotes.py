@@ -38,11 +38,6 @@ def _seconds(quote: Quote) -> str:
 def _without(quote: Quote) -> str:
     if quote.reason == "pilot_failed":
         return f"No quote: the pilot {quote.pilot_job} did not succeed, and says why."
-    if quote.reason == "no_pilot":
-        return (
-            "No quote, and a pilot would tell nothing: the job is hardly longer than one, or its "
-            "model has no steps. Run it; from 3 runs on there is a quote."
-        )
     if quote.reason == "no_energy":
         return f"No quote: the pilot {quote.pilot_job} has no energy for every phase."
     if quote.pilot_job is not None:
@@ -52,10 +47,14 @@ def _without(quote: Quote) -> str:
     there = {0: "no job like it has", 1: "1 job like it has"}.get(
         quote.like_jobs, f"{quote.like_jobs} jobs like it have"
     )
+    pilot = (
+        "A pilot would tell nothing: the job is hardly longer than one, or its model has no steps."
+        if quote.reason == "no_pilot"
+        else 'A pilot of a few steps would tell: ask for one (--pilot, or "pilot": true).'
+    )
     return (
         f"No quote: {there} run on {quote.host}, and it takes 10 of about this size, or 3 of the "
-        "same training. "
-        'A pilot of a few steps would tell: ask for one (--pilot, or "pilot": true).'
+        f"same training. {pilot}"
     )
 
 

@@ -40,9 +40,10 @@ def ran(service, store, finish_job):
 
 
 async def test_without_like_jobs_there_is_no_quote(service, ran):
-    quote = await service.quote(spec())
+    quote = await service.quote(spec(epochs=40))
     assert (quote.basis, quote.reason, quote.host) == ("none", "few_like_jobs", "box")
     assert (quote.energy_j, quote.like_jobs) == (None, 0)
+    assert "ask for one" in quote.sentence
     await ran(1.0, 1.0)
     assert (await service.quote(spec())).like_jobs == 2
 
@@ -184,11 +185,14 @@ async def test_a_pilot_is_run_once_and_then_quoted(service, store, finish_job):
     assert job.quote.basis == "pilot"
 
 
-async def test_a_pilot_of_too_few_phases_is_no_quote(service, store, finish_job):
+async def test_a_pilot_of_too_few_phases_is_no_quote(service, store, finish_job, database_url):
     pilot = (await service.quote(spec(epochs=40), pilot=True)).pilot_job
     await finish_job(store, pilot)
-    told = await service.quote(spec(epochs=40), pilot=True)
-    assert (told.basis, told.reason, told.pilot_job) == ("none", "no_energy", pilot)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE jobs SET finished_at = finished_at - interval '1 hour'")
+    for _ in range(2):  # once more would tell nothing else
+        told = await service.quote(spec(epochs=40), pilot=True)
+        assert (told.basis, told.reason, told.pilot_job) == ("none", "no_energy", pilot)
 
 
 async def test_a_pilot_is_of_its_host(service, store, finish_job, make_host):
@@ -222,8 +226,10 @@ async def test_a_host_by_whose_name_no_job_can_be_placed_is_named(service, store
 
 
 async def test_a_job_that_is_hardly_longer_has_no_pilot(service, store):
-    quote = await service.quote(spec(), pilot=True)
-    assert (quote.reason, quote.pilot_job) == ("no_pilot", None)
+    for pilot in (False, True):
+        quote = await service.quote(spec(), pilot=pilot)
+        assert (quote.reason, quote.pilot_job) == ("no_pilot", None)
+        assert "A pilot would tell nothing" in quote.sentence
     assert (await store.list_jobs()).items == ()
 
 

@@ -40,7 +40,7 @@ def test_a_quote_says_what_from_what_and_how_sure():
         ({"like_jobs": 0}, "no job like it has run"),
         ({"reason": "no_host", "host": None}, "no worker that takes such a job"),
         ({"pilot_job": "p"}, "the pilot p waits or runs"),
-        ({"reason": "no_pilot"}, "a pilot would tell nothing"),
+        ({"reason": "no_pilot"}, "3 of the same training. A pilot would tell nothing"),
         ({"pilot_job": "p", "reason": "pilot_failed"}, "the pilot p did not succeed"),
         ({"pilot_job": "p", "reason": "no_energy"}, "the pilot p has no energy"),
     ],
